@@ -1,0 +1,284 @@
+"""What an answer adds up to: chunks in; text, tool calls, usage, verdict, timing out. No I/O."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .chat import ChatChunk, ToolCallDelta
+
+__all__ = ["Answer", "Choice", "End", "Timing", "ToolCall"]
+
+
+class End(enum.Enum):
+    """How a reply ended."""
+
+    COMPLETE = "complete"
+    """A finish reason and no error, whatever the connection did after it."""
+    DONE = "done"
+    """``[DONE]`` without a finish reason: accepted, told apart."""
+    TRUNCATED = "truncated"
+    """The body ended in good order, with neither."""
+    ERROR = "error"
+    """An error in the stream, or bytes that are no answer; ``[DONE]`` after it is no success."""
+    STALLED = "stalled"
+    """A clock of Timeouts ran out."""
+    DISCONNECTED = "disconnected"
+    """The connection broke."""
+    CANCELLED = "cancelled"
+    """The caller left early: ``break``, an exception, cancellation, a closed client."""
+
+    @property
+    def ok(self) -> bool:
+        """True for a whole answer: COMPLETE or DONE."""
+        return self in (End.COMPLETE, End.DONE)
+
+
+@dataclass(slots=True)
+class Timing:
+    """When things happened, in seconds since the request was made; None: not yet.
+
+    longest_gap: between two arrivals of text, while waiting and while working alike.
+    chunks: data events read.  bytes: of the body, decompressed.
+    retries: requests sent again.  waits: the pauses before them, in seconds.
+    """
+
+    headers: float | None = None
+    first_text: float | None = None
+    last_text: float | None = None
+    longest_gap: float = 0.0
+    chunks: int = 0
+    bytes: int = 0
+    retries: int = 0
+    waits: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A whole tool call; ``arguments`` is JSON text as the model wrote it, valid or not."""
+
+    index: int
+    id: str | None
+    name: str
+    arguments: str
+    type: str = "function"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the answers of a request with ``n`` above 1."""
+
+    index: int
+    text: str
+    reasoning: str
+    refusal: str
+    tool_calls: list[ToolCall]
+    finish_reason: str | None
+
+
+class _Text:
+    """Text in pieces, joined when asked for: linear however many pieces come."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+    def __str__(self) -> str:
+        if len(self.pieces) > 1:
+            self.pieces[:] = ["".join(self.pieces)]
+        return self.pieces[0] if self.pieces else ""
+
+
+class _Call:
+    """A tool call in the making."""
+
+    __slots__ = ("arguments", "id", "name", "type")
+
+    def __init__(self) -> None:
+        self.id: str | None = None
+        self.name = ""
+        self.arguments = _Text()
+        self.type: str | None = None
+
+    def add(self, delta: ToolCallDelta) -> None:
+        self.id = self.id or delta.id
+        self.type = self.type or delta.type
+        if delta.name and delta.name != self.name and not self.arguments.pieces:
+            self.name += delta.name  # repeated by some servers, cut in two by others
+        if delta.arguments:
+            self.arguments.pieces.append(delta.arguments)
+
+
+class _Choice:
+    """A choice in the making."""
+
+    __slots__ = ("calls", "finish_reason", "keys", "reasoning", "refusal", "text")
+
+    def __init__(self) -> None:
+        self.text = _Text()
+        self.reasoning = _Text()
+        self.refusal = _Text()
+        self.finish_reason: str | None = None
+        self.calls: list[_Call] = []
+        self.keys: dict[int, _Call] = {}
+
+    def add_call(self, delta: ToolCallDelta) -> None:
+        call = self._call(delta)
+        if call is None:
+            call = _Call()
+            self.calls.append(call)
+        if delta.index is not None:
+            self.keys[delta.index] = call
+        call.add(delta)
+
+    def _call(self, delta: ToolCallDelta) -> _Call | None:
+        """Find the call a delta goes on with.
+
+        By index, as the API reference has it, unless the id says otherwise (two calls
+        under one index); by id where there is no index; else the last call, unless the
+        delta names a function and the last call has its arguments already.
+        """
+        if delta.index is not None:
+            call = self.keys.get(delta.index)
+            other = call and call.id and delta.id and call.id != delta.id
+            return None if other else call
+        if delta.id:
+            return next((call for call in self.calls if call.id == delta.id), None)
+        last = self.calls[-1] if self.calls else None
+        fresh = last and delta.name and last.name and last.arguments.pieces
+        return None if fresh else last
+
+    def freeze(self, index: int) -> Choice:
+        calls = [
+            ToolCall(place, call.id, call.name, str(call.arguments), call.type or "function")
+            for place, call in enumerate(self.calls)
+        ]
+        return Choice(
+            index,
+            str(self.text),
+            str(self.reasoning),
+            str(self.refusal),
+            calls,
+            self.finish_reason,
+        )
+
+
+class Answer:
+    """Everything an answer has said so far, and how it ended.
+
+    model, provider, id: as the first chunk that names them does.
+    usage: the server's own object (token counts), the last one it sent.
+    conversation: g4f's handle of the conversation, opaque; in no repr and no pickle.
+    end: None while the answer is under way.  skipped: malformed lines passed over.
+    remembered: False when the server went on in another conversation than it was asked
+        to; None where that cannot be told.
+    status, headers, request_id: of the response.
+
+    Picklable as a snapshot of the results.
+    """
+
+    def __init__(self) -> None:
+        self.model: str | None = None
+        self.provider: str | None = None
+        self.id: str | None = None
+        self.usage: dict[str, Any] | None = None
+        self.conversation: dict[str, Any] | None = None
+        self.end: End | None = None
+        self.skipped = 0
+        self.remembered: bool | None = None
+        self.status: int | None = None
+        self.headers: Mapping[str, str] = {}
+        self.request_id: str | None = None
+        self.timing = Timing()
+        self._choices: dict[int, _Choice] = {0: _Choice()}
+
+    @property
+    def text(self) -> str:
+        """The text of choice 0, as far as it was handed out."""
+        return str(self._choices[0].text)
+
+    @property
+    def reasoning(self) -> str:
+        """The reasoning of choice 0, which is never part of the text."""
+        return str(self._choices[0].reasoning)
+
+    @property
+    def refusal(self) -> str:
+        return str(self._choices[0].refusal)
+
+    @property
+    def tool_calls(self) -> list[ToolCall]:
+        return self._choices[0].freeze(0).tool_calls
+
+    @property
+    def finish_reason(self) -> str | None:
+        """As the server gave it, never invented."""
+        return self._choices[0].finish_reason
+
+    @property
+    def choices(self) -> list[Choice]:
+        """Every choice, by index."""
+        return [choice.freeze(index) for index, choice in sorted(self._choices.items())]
+
+    @property
+    def message(self) -> dict[str, Any]:
+        """Choice 0 in the wire's form, to append to a message list."""
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
+        calls = self.tool_calls
+        if calls:
+            message["content"] = self.text or None
+            message["tool_calls"] = [
+                {
+                    "id": call.id,
+                    "type": call.type,
+                    "function": {"name": call.name, "arguments": call.arguments},
+                }
+                for call in calls
+            ]
+        return message
+
+    def absorb(self, chunk: ChatChunk) -> None:
+        """Take in a chunk, but for the text of choice 0, which counts when handed out."""
+        choice = self._choices.get(chunk.index)
+        if choice is None:
+            choice = self._choices[chunk.index] = _Choice()
+        if chunk.content and chunk.index:
+            choice.text.pieces.append(chunk.content)
+        if chunk.reasoning:
+            choice.reasoning.pieces.append(chunk.reasoning)
+        if chunk.refusal:
+            choice.refusal.pieces.append(chunk.refusal)
+        for delta in chunk.tool_calls:
+            choice.add_call(delta)
+        if chunk.finish_reason:
+            choice.finish_reason = chunk.finish_reason
+        self.model = self.model or chunk.model
+        self.provider = self.provider or chunk.provider
+        self.id = self.id or chunk.id
+        if chunk.usage:
+            self.usage = chunk.usage
+        handle = chunk.raw.get("conversation")
+        if isinstance(handle, dict) and handle:
+            self.conversation = handle
+
+    def _forget(self) -> None:
+        """Start over, for an attempt that is made again."""
+        fresh = Answer()
+        fresh.timing = self.timing
+        fresh.timing.headers = None
+        self.__dict__.update(fresh.__dict__)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        kept = {name: self.__dict__[name] for name in Answer().__dict__}
+        return Answer, (), kept | {"conversation": None, "headers": {}}
+
+    def __repr__(self) -> str:
+        text = self.text
+        shown = text if len(text) <= 60 else text[:59] + "…"
+        return (
+            f"<{type(self).__name__} end={self.end and self.end.name} text={shown!r} "
+            f"finish_reason={self.finish_reason!r}>"
+        )

@@ -1,0 +1,183 @@
+"""An open aiohttp response in, blocks of its body out. All reading from the network.
+
+Each rule here answers a behaviour of aiohttp 3.14 that a stream can meet:
+
+- Blocks are read with ``readany()``. Lines are none of aiohttp's business: ``async for
+  line in response.content`` raises beyond 128 to 512 KiB.
+- An exception on the stream comes before bytes that arrived earlier. They are taken
+  out first, and the exception is raised by the next read.
+- Reading a full buffer never gives way to the event loop; read() does, now and then.
+- Broken chunk framing can leave the reader waiting for good, ``sock_read`` or not; the
+  watchdog ends that wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+
+from .clocks import Timeouts, Watchdog
+from .errors import (
+    ClientClosedError,
+    ConnectionFailedError,
+    ConnectTimeoutError,
+    CopilotError,
+    DisconnectedError,
+    InvalidHTTPError,
+)
+
+__all__ = ["Body", "translate"]
+
+DRAIN_BYTES = 64 * 1024  # after [DONE]; an honest body ends within a few bytes
+DRAIN_SECONDS = 0.25  # the last chunk of a body travels with [DONE] or right behind it
+GIVE_WAY_SECONDS = 0.01  # other tasks wait no longer than this for a full buffer
+WAITED_SECONDS = 0.001  # a read that took this long has given way by itself
+
+
+class Body:
+    """The body of one response, with its clocks.
+
+    Leaving it is close(): synchronous, at once, idempotent; the server sees the
+    connection go. A body read to its end gives the connection back to the pool.
+
+    spent: seconds of Timeouts.total used before.
+    bytes: read so far.  arrived: loop time of the last block.
+    """
+
+    __slots__ = (
+        "_failure",
+        "_gave_way",
+        "_loop",
+        "_reader",
+        "arrived",
+        "bytes",
+        "clock",
+        "response",
+    )
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, timeouts: Timeouts, *, spent: float = 0.0
+    ) -> None:
+        self.response = response
+        self.clock = Watchdog(timeouts, self.fail, spent=spent)
+        self.bytes = 0
+        self._loop = asyncio.get_running_loop()
+        self.arrived = self._gave_way = self._loop.time()
+        self._reader = response.content
+        self._failure: CopilotError | None = None
+
+    async def read(self) -> bytes:
+        """Return the next block, b"" at the end of the body.
+
+        Raises one of ours; after it, and after cancellation, the body is of no more use.
+        """
+        started = self._loop.time()
+        if started - self._gave_way > GIVE_WAY_SECONDS:
+            await asyncio.sleep(0)
+            started = self._gave_way = self._loop.time()
+        if self._failure is not None:
+            raise self._failure
+        self.clock.start(started)
+        try:
+            block = await self._reader.readany()
+        except CopilotError:
+            raise
+        except Exception as error:  # the pure-Python parser raises what is no ClientError
+            self._failure = translate(error)
+            block = self._arrived_before_failure()
+            if not block:
+                raise self._failure from error
+        finally:
+            self.arrived = self._loop.time()
+            self.clock.stop(self.arrived)
+        if self.arrived - started > WAITED_SECONDS:
+            self._gave_way = self.arrived
+        self.bytes += len(block)
+        return block
+
+    async def drain(self) -> None:
+        """Read on to the end, so that the connection can be used again; within bounds."""
+        limit = self.bytes + DRAIN_BYTES
+        self.clock.shorten(DRAIN_SECONDS)
+        deadline = self._loop.time() + DRAIN_SECONDS
+        try:
+            while await self.read() and self.bytes < limit and self.arrived < deadline:
+                pass
+        except CopilotError:
+            pass  # whatever the connection does now is not the answer's error
+
+    def fail(self, error: CopilotError) -> None:
+        """End the body with error, for whoever is reading it, now or next."""
+        if self._failure is None:
+            self._failure = error
+        self._reader.set_exception(error)
+        self.close()
+
+    def close(self) -> None:
+        self.clock.cancel()
+        if self._reader.at_eof():
+            self.response.release()
+        else:
+            self.response.close()
+
+    def _arrived_before_failure(self) -> bytes:
+        # The way to the bytes that aiohttp's reader holds behind its exception: without
+        # one, read_nowait() hands them out. (Taking some may let it parse more.)
+        blocks = []
+        while True:
+            self._reader.set_exception(None)  # type: ignore[arg-type]
+            try:
+                block = self._reader.read_nowait()
+            except Exception:  # noqa: BLE001  # whatever it is, the first failure is the news
+                break
+            if not block:
+                break
+            blocks.append(block)
+        return b"".join(blocks)
+
+
+def translate(error: Exception, where: str = "the server") -> CopilotError:
+    """Return ours for an exception of aiohttp, asyncio or the socket.
+
+    Raise it ``from`` the original, save for aiohttp.ClientResponseError: that one shows
+    the request's headers, and the key in them, in its repr.
+    """
+    kind = type(error).__name__
+    if isinstance(error, aiohttp.ClientResponseError):
+        return InvalidHTTPError(f"{where} answered with broken HTTP ({error.message or kind})")
+    if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ServerTimeoutError):
+        return ConnectTimeoutError(
+            f"no connection to {where} in time; if it is that far away, raise Timeouts(connect=...)"
+        )
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientSSLError):
+        return _unreachable(error, where)
+    if isinstance(error, RuntimeError) and "closed" in str(error).lower():
+        if "session" in str(error).lower():
+            return ClientClosedError("the session is closed; make the request before closing it")
+        return DisconnectedError(f"{where} closed the connection before the end of its answer")
+    if isinstance(error, aiohttp.ClientPayloadError) and "ontentEncoding" in str(error):
+        return InvalidHTTPError(f"{where} sent a body that cannot be decompressed ({error})")
+    if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
+        return DisconnectedError(
+            f"the connection to {where} broke before the end of its answer ({_brief(error)})"
+        )
+    return InvalidHTTPError(f"{where} answered with broken HTTP ({kind}: {_brief(error)})")
+
+
+def _unreachable(error: aiohttp.ClientError, where: str) -> ConnectionFailedError:
+    passing = not isinstance(
+        error, aiohttp.ClientConnectorDNSError | aiohttp.ClientConnectorCertificateError
+    )
+    return ConnectionFailedError(
+        f"cannot connect to {where} ({_brief(error)}); is the server running there?",
+        passing=passing,
+    )
+
+
+def _brief(error: Exception) -> str:
+    """Return an exception's own words on one line, its kind where it has none."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    text = " ".join(str(error).split())
+    return text[:160] or type(error).__name__

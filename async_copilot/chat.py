@@ -1,0 +1,333 @@
+"""The chat-completions wire form: messages to a request body, data to ``ChatChunk``. No I/O.
+
+Shapes from the OpenAI API reference ("Create chat completion", "The chat completion
+chunk object") and from what g4f, LiteLLM, llama.cpp, vLLM, Ollama, OpenRouter,
+DeepSeek, Groq, Mistral, Azure and Gemini's compatible endpoint are documented or were
+measured to send. Reading is tolerant: a field of an odd type counts as absent, and
+only data that is no JSON object at all is an error (MalformedDataError).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import orjson
+
+from .errors import InvalidRequestError, MalformedDataError
+
+__all__ = [
+    "ChatChunk",
+    "Messages",
+    "ServerError",
+    "ToolCallDelta",
+    "read_chunks",
+    "read_error",
+    "read_object",
+    "request_body",
+    "request_messages",
+    "without_lone_surrogates",
+]
+
+Messages: TypeAlias = str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
+"""A user's text, one message, or the whole list, in the wire's own form."""
+
+_EXCERPT = 300  # characters of a server's text that a message or an attribute quotes
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of a tool call.
+
+    index: the call's place as the server numbers it, None where it does not.
+    arguments: a piece of JSON text, to be joined with the others of the same call.
+    """
+
+    index: int | None = None
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+    type: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChatChunk:
+    """What one event says about one choice; absent text is "", all else absent is None.
+
+    content, reasoning, refusal: pieces of text.
+    index: the choice, 0 for the first; chunks about no choice (usage alone) have 0 too.
+    usage: the server's own object, token counts in it.
+    raw: the whole event as decoded, shared by the chunks made from it.
+    """
+
+    content: str = ""
+    reasoning: str = ""
+    refusal: str = ""
+    tool_calls: tuple[ToolCallDelta, ...] = ()
+    finish_reason: str | None = None
+    index: int = 0
+    usage: dict[str, Any] | None = None
+    model: str | None = None
+    provider: str | None = None
+    id: str | None = None
+    raw: dict[str, Any] = field(default_factory=dict, repr=False)
+
+
+# ------------------------------------------------------------------ the request
+
+
+def request_messages(messages: Messages) -> list[dict[str, Any]]:
+    """Return the list the wire wants; a str is one user message."""
+    if isinstance(messages, str):
+        return [{"role": "user", "content": messages}]
+    if isinstance(messages, Mapping):
+        messages = [messages]
+    if not isinstance(messages, Iterable) or isinstance(messages, bytes):
+        raise InvalidRequestError(
+            f"messages is a {type(messages).__name__}; give a str, one message as a dict, "
+            f'or a list of such: [{{"role": "user", "content": "Hello"}}]'
+        )
+    listed = list(messages)
+    for message in listed:
+        if not isinstance(message, Mapping):
+            raise InvalidRequestError(
+                f"a message is a {type(message).__name__}; each one is a dict such as "
+                f'{{"role": "user", "content": "Hello"}}'
+            )
+    return [dict(message) for message in listed]
+
+
+def request_body(messages: Messages, *, stream: bool, **fields: Any) -> bytes:
+    """Return the JSON body; fields that are None are left out.
+
+    Lone surrogates in a prompt become U+FFFD, since no server accepts them. Raises
+    InvalidRequestError for what JSON cannot carry.
+    """
+    body: dict[str, Any] = {"messages": request_messages(messages), "stream": stream}
+    for name, value in fields.items():
+        if value is None:
+            continue
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InvalidRequestError(f"{name}={value} cannot be sent: JSON has no such number")
+        body[name] = value
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # a lone surrogate, a large integer, or no JSON at all
+        return _slow_dumps(body)
+
+
+def _slow_dumps(body: dict[str, Any]) -> bytes:
+    try:
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidRequestError(f"the request cannot be written as JSON: {error}") from error
+    return without_lone_surrogates(text).encode()
+
+
+# ------------------------------------------------------------------ the answer
+
+
+def read_object(data: bytes | str) -> dict[str, Any]:
+    """Decode one JSON object, as leniently as it can be done without guessing.
+
+    orjson refuses NaN, raw control characters, lone surrogates and invalid UTF-8, all
+    of which were seen on the wire; the standard library reads them, at a tenth of the
+    speed. Lone surrogates stay in the strings. Raises MalformedDataError.
+    """
+    try:
+        value = orjson.loads(data)
+    except ValueError:
+        value = _slow_loads(data)
+    if not isinstance(value, dict):
+        raise _malformed(data, f"a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def _slow_loads(data: bytes | str) -> Any:
+    text = data if isinstance(data, str) else data.decode(errors="replace")
+    try:
+        return json.loads(text.removeprefix("\ufeff"), strict=False)
+    except (ValueError, RecursionError) as error:
+        raise _malformed(data, f"not JSON ({error})") from error
+
+
+def _malformed(data: bytes | str, why: str) -> MalformedDataError:
+    text = data if isinstance(data, str) else data[: 4 * _EXCERPT].decode(errors="replace")
+    return MalformedDataError(
+        f"a data line of the stream is {why}: {text[:80]!r}; "
+        f"strict=False skips and counts such lines",
+        body=text[:_EXCERPT],
+    )
+
+
+def read_chunks(event: dict[str, Any]) -> list[ChatChunk]:
+    """Return what an event says, a ChatChunk for each of its choices.
+
+    An event without a choice gives one chunk that holds the rest (usage, ids).
+    ``message`` in place of ``delta`` is read too: a completion that was not streamed.
+    """
+    about: dict[str, Any] = {
+        "usage": _usage(event),
+        "model": _text(event.get("model")) or None,
+        "provider": _text(event.get("provider")) or None,
+        "id": _text(event.get("id")) or None,
+        "raw": event,
+    }
+    choices = event.get("choices")
+    chunks = [
+        _read_choice(choice, position, about)
+        for position, choice in enumerate(choices if isinstance(choices, list) else ())
+        if isinstance(choice, dict)
+    ]
+    return chunks or [ChatChunk(**about)]
+
+
+def _read_choice(choice: dict[str, Any], position: int, about: dict[str, Any]) -> ChatChunk:
+    delta = choice.get("delta")
+    if not isinstance(delta, dict):
+        delta = choice.get("message")
+    if not isinstance(delta, dict):
+        delta = {"content": choice.get("text")}
+    index = choice.get("index")
+    content, thought = _content(delta.get("content"))
+    return ChatChunk(
+        content=content,
+        reasoning=thought or _reasoning(delta),
+        refusal=_text(delta.get("refusal")),
+        tool_calls=_tool_calls(delta),
+        finish_reason=_text(choice.get("finish_reason")) or None,
+        index=index if type(index) is int else position,
+        **about,
+    )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _content(content: Any) -> tuple[str, str]:
+    """Return text and reasoning of a ``content``: a str, or a list of parts (Mistral)."""
+    if isinstance(content, str):
+        return content, ""
+    text, thought = [], []
+    for part in content if isinstance(content, list) else ():
+        if isinstance(part, str):
+            text.append(part)
+        elif isinstance(part, dict):
+            text.append(_text(part.get("text")))
+            thinking = part.get("thinking")
+            thought.append("".join(_content(thinking)))
+    return "".join(text), "".join(thought)
+
+
+def _reasoning(delta: dict[str, Any]) -> str:
+    """Return the reasoning: g4f, OpenRouter, Ollama; DeepSeek, vLLM, LiteLLM; details."""
+    text = _text(delta.get("reasoning")) or _text(delta.get("reasoning_content"))
+    details = delta.get("reasoning_details")
+    if text or not isinstance(details, list):
+        return text
+    parts = [detail for detail in details if isinstance(detail, dict)]
+    return "".join(_text(part.get("text")) or _text(part.get("summary")) for part in parts)
+
+
+def _tool_calls(delta: dict[str, Any]) -> tuple[ToolCallDelta, ...]:
+    calls = delta.get("tool_calls")
+    if isinstance(calls, dict):
+        calls = [calls]
+    if not isinstance(calls, list):
+        legacy = delta.get("function_call")
+        calls = [{"index": 0, "function": legacy}] if isinstance(legacy, dict) else []
+    return tuple(_tool_call(call) for call in calls if isinstance(call, dict))
+
+
+def _tool_call(call: dict[str, Any]) -> ToolCallDelta:
+    function = call.get("function")
+    if not isinstance(function, dict):
+        function = call  # a flat call: name and arguments beside the id
+    arguments = function.get("arguments")
+    if arguments is not None and not isinstance(arguments, str):
+        arguments = without_lone_surrogates(json.dumps(arguments, ensure_ascii=False))
+    index = call.get("index")
+    return ToolCallDelta(
+        index=index if type(index) is int else None,
+        id=_text(call.get("id")) or None,
+        name=_text(function.get("name")) or None,
+        arguments=arguments or "",
+        type=_text(call.get("type")) or None,
+    )
+
+
+def _usage(event: dict[str, Any]) -> dict[str, Any] | None:
+    """Return usage from its place, or from Groq's ``x_groq``."""
+    usage = event.get("usage")
+    if not usage and isinstance(groq := event.get("x_groq"), dict):
+        usage = groq.get("usage")
+    return usage if isinstance(usage, dict) and usage else None
+
+
+# ------------------------------------------------------------------ errors in either
+
+
+@dataclass(frozen=True, slots=True)
+class ServerError:
+    """An error in the server's own words; type and code as text, None where not given."""
+
+    message: str
+    type: str | None = None
+    code: str | None = None
+
+
+def read_error(event: dict[str, Any], *, named_error: bool = False) -> ServerError | None:
+    """Return the error that an event, or the body of an error status, stands for, or None.
+
+    ``{"error": …}`` in any shape, ``{"object": "error", …}`` (vLLM before 0.9),
+    ``{"detail": …}`` without choices (FastAPI), and anything at all in an event that is
+    named "error".
+    """
+    error = event.get("error")
+    if error in (None, False, ""):
+        if event.get("object") == "error" or named_error:
+            error = event
+        elif "detail" in event and "choices" not in event:
+            error = {"message": event["detail"]}
+        else:
+            return None
+    fields = error if isinstance(error, dict) else {"message": error}
+    code = fields.get("code")
+    return ServerError(
+        _error_text(fields)[:_EXCERPT] or "(it gave no message)",
+        without_lone_surrogates(_text(fields.get("type"))) or None,
+        without_lone_surrogates(str(code)) if type(code) in (str, int, float) else None,
+    )
+
+
+def _error_text(fields: dict[str, Any]) -> str:
+    for name in ("message", "detail", "msg", "error"):
+        value = fields.get(name)
+        if isinstance(value, list):
+            value = "; ".join(_validation_text(item) for item in value)
+        elif isinstance(value, dict):
+            value = _error_text(value)
+        if value not in (None, ""):
+            return without_lone_surrogates(str(value))
+    return ""
+
+
+def _validation_text(item: Any) -> str:
+    """Return "body.messages: Field required" of one FastAPI validation error."""
+    if not isinstance(item, dict):
+        return str(item)
+    where = item.get("loc")
+    path = ".".join(str(step) for step in where) if isinstance(where, list) else ""
+    text = str(item.get("msg") or item.get("message") or item)
+    return f"{path}: {text}" if path else text
+
+
+def without_lone_surrogates(text: str) -> str:
+    """Join surrogate halves that meet; replace those that do not by U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

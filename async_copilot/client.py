@@ -1,0 +1,285 @@
+"""A session in, replies out: the two lower doors, ``content_deltas`` and ``CopilotClient``."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import platform
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+from weakref import WeakSet
+
+import aiohttp
+from yarl import URL
+
+from .chat import Messages, request_body
+from .clocks import Timeouts
+from .conversation import Conversation, Memory
+from .errors import ClientClosedError, InvalidRequestError, WrongLoopError
+from .exchange import READ_BUFFER, BorrowedResponse, Exchange
+from .reply import Reply
+from .sse import MAX_EVENT_BYTES
+from .version import __version__
+
+__all__ = ["DEFAULT_BASE_URL", "CopilotClient", "content_deltas"]
+
+DEFAULT_BASE_URL = "http://localhost:1337/v1"
+
+# Below the 5 s after which uvicorn (g4f, vLLM, LiteLLM) closes an idle connection:
+# aiohttp would keep it for 15, and a POST on a closed one fails.
+KEEP_ALIVE = 4.0
+
+USER_AGENT = (
+    f"async_copilot/{__version__} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
+)
+
+
+def content_deltas(
+    response: aiohttp.ClientResponse,
+    *,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+    strict: bool = True,
+    max_event_bytes: int = MAX_EVENT_BYTES,
+    reply: Reply | None = None,
+) -> AsyncGenerator[str, None]:
+    """Yield the text of a streaming response of yours, delta by delta, as it arrives.
+
+    ::
+
+        async with session.post(url, json=body) as response:
+            async for text in content_deltas(response):
+                print(text, end="", flush=True)
+
+    response: open and unread; give the request ``timeout=ClientTimeout(total=None)``,
+        or aiohttp ends a long answer after five minutes.
+    timeouts: ``silence``, ``stall`` and ``total`` count from the first read.
+    strict: False accepts a cut-off answer, and skips lines that are no JSON.
+    reply: a fresh ``Reply()`` to be filled with everything else the answer says: usage,
+        finish reason, ``end``. It keeps the text too, which is not kept otherwise.
+
+    Yields non-empty str. Raises HTTPStatusError for an error status, and everything
+    that iterating a Reply raises; nothing is sent again. A generator that is left early
+    closes the response as soon as it is closed itself or collected; the ``async with``
+    around the response does so in any case. The line that yields is in
+    ``Reply._read_texts``.
+    """
+    filled = Reply(keep_text=False) if reply is None else reply
+    filled._begin(
+        BorrowedResponse(response, timeouts), strict=strict, max_event_bytes=max_event_bytes
+    )
+    return aiter(filled)
+
+
+class CopilotClient:
+    """A client of one chat-completions server.
+
+    Make it anywhere, use it in one event loop; close it with ``async with`` or
+    ``aclose()``, both of which may be repeated.
+
+    base_url: up to and including ``/v1``; a query (Azure's ``api-version``) is kept, and
+        the full address of ``chat/completions`` is accepted too.
+    api_key: sent as ``Authorization: Bearer``; never shown, never sent to another origin.
+    session: an aiohttp.ClientSession of yours, never closed or changed. Its headers,
+        proxy, TLS, middlewares and pool are used; its timeouts and ``raise_for_status``
+        are not, since they would end streams.
+    timeouts: see Timeouts.
+    max_retries: how often a request is sent again, 2 by default: while no text was handed
+        out, after a refused or lost connection or status 408, 409, 429, 500, 502, 503,
+        504 or 529. 0 turns this off. (A pooled connection that the server had closed
+        is not counted: the request goes out on another one at once.)
+    max_event_bytes: bound of one event; more raises EventTooLargeError.
+    strict: False accepts a cut-off answer, and skips and counts lines that are no JSON.
+    headers: sent with each request.
+    max_connections: open at once, 0 for no limit (the default: aiohttp's 100 makes the
+        101st stream wait for another to end). Not with a session of yours.
+
+    Raises InvalidRequestError for options that cannot work. Proxies of the environment
+    are used, but not for loopback addresses; a session of yours decides for itself.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        api_key: str | None = None,
+        session: aiohttp.ClientSession | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+        max_retries: int = 2,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+        strict: bool = True,
+        headers: Mapping[str, str] | None = None,
+        max_connections: int = 0,
+    ) -> None:
+        self._url = _completions_url(base_url)
+        self._headers = _checked_headers(
+            {
+                "Accept": "text/event-stream, application/json",
+                "Accept-Encoding": "identity",  # compressing proxies hold streams back
+                "User-Agent": USER_AGENT,
+                **({} if api_key is None else {"Authorization": f"Bearer {api_key}"}),
+                **(headers or {}),
+            }
+        )
+        self._borrowed = session
+        self._session = session
+        self._timeouts = timeouts
+        self._max_retries = max_retries
+        self._max_event_bytes = max_event_bytes
+        self._strict = strict
+        self._max_connections = max_connections
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
+        self._replies: set[Reply] = set()
+        self._seen: WeakSet[Any] = WeakSet()
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        messages: Messages,
+        *,
+        model: str | None = "",
+        provider: str | None = "Copilot",
+        stream: bool = True,
+        headers: Mapping[str, str] | None = None,
+        timeouts: Timeouts | None = None,
+        **fields: Any,
+    ) -> AsyncIterator[Reply]:
+        """Send messages; ``async with`` gives the Reply as soon as its headers are here.
+
+        messages: a str (one user message), a message, or the whole list, in the wire's
+            own form (``{"role": "user", "content": …}``, see chat.py and parts.py).
+        model: "" lets a g4f server choose.  provider: g4f's; None for other servers, of
+            which some refuse fields they do not know.
+        stream: False asks for the answer in one piece, which comes as one delta.
+        headers, timeouts: for this request, over the client's own.
+        fields: every other field of the request as it is: ``temperature=0.2``,
+            ``tools=[...]``, ``stream_options={"include_usage": True}``. A field that is
+            None is not sent.
+
+        Raises UsageError before anything is sent; ConnectionFailedError, ClockError,
+        HTTPStatusError, RedirectError on entering. Leaving the block closes the
+        connection, unless the reply was read to its end: then it is used again.
+        """
+        merged = self._headers if not headers else _checked_headers({**self._headers, **headers})
+        reply = Reply()
+        exchange = Exchange(
+            self._usable_session(),
+            self._url,
+            request_body(messages, stream=stream, model=model, provider=provider, **fields),
+            headers=merged,
+            timeouts=timeouts or self._timeouts,
+            max_retries=self._max_retries,
+            seen=self._seen,
+        )
+        reply._begin(exchange, strict=self._strict, max_event_bytes=self._max_event_bytes)
+        self._replies.add(reply)
+        try:
+            await reply._enter()
+            yield reply
+        finally:
+            self._replies.discard(reply)
+            await reply.aclose()
+
+    async def complete(self, messages: Messages, **options: Any) -> Reply:
+        """Send messages and return the reply when it has ended; options as in stream()."""
+        async with self.stream(messages, **options) as reply:
+            async for _ in reply:
+                pass
+        return reply
+
+    def conversation(
+        self,
+        *,
+        memory: Memory = "server",
+        system: str | None = None,
+        **options: Any,
+    ) -> Conversation:
+        """Return a Conversation on this client; see there for the options."""
+        return Conversation(self, memory=memory, system=system, **options)
+
+    async def aclose(self) -> None:
+        """Close the client; replies under way end with ClientClosedError."""
+        self._closed = True
+        for reply in list(self._replies):
+            reply._abort(ClientClosedError("the client was closed while this reply streamed"))
+        if self._session is not None and self._borrowed is None:
+            await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        self._usable_session()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<CopilotClient {self._url.with_user(None).with_query(None)} {state}>"
+
+    def _usable_session(self) -> aiohttp.ClientSession:
+        """Return the session, made here in the running loop the first time."""
+        loop = asyncio.get_running_loop()
+        if self._closed or (self._session is not None and self._session.closed):
+            raise ClientClosedError(
+                "the client, or the session it borrows, is closed; make a new one"
+            )
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise WrongLoopError(
+                "this client was first used in another event loop, where its connections "
+                "live; make one client for each asyncio.run()"
+            )
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._max_connections, keepalive_timeout=KEEP_ALIVE
+                ),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(total=None),
+                trust_env=not _is_loopback(self._url),
+                read_bufsize=READ_BUFFER,
+            )
+        return self._session
+
+
+def _completions_url(base_url: str) -> URL:
+    try:
+        url = URL(base_url)
+        valid = url.scheme in ("http", "https") and bool(url.host)
+    except (ValueError, TypeError):
+        valid = False
+    if not valid:
+        raise InvalidRequestError(
+            f"base_url={base_url!r} is no address of a server; it looks like {DEFAULT_BASE_URL!r}"
+        )
+    path = url.path.rstrip("/")
+    if not path.endswith("/chat/completions"):
+        path += "/chat/completions"
+    return url.with_path(path).with_query(url.query)
+
+
+def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    for name, value in headers.items():
+        if not isinstance(value, str) or not isinstance(name, str):
+            raise InvalidRequestError(f"header {name!r} is no str")
+        if any(c in "\r\n\0" for c in name + value):
+            what = "api_key" if name == "Authorization" else f"header {name!r}"
+            raise InvalidRequestError(
+                f"{what} holds a line break or NUL, which would end the header; strip it"
+            )
+    return dict(headers)
+
+
+def _is_loopback(url: URL) -> bool:
+    try:
+        return ipaddress.ip_address(url.host or "").is_loopback
+    except ValueError:
+        return url.host == "localhost" or (url.host or "").endswith(".localhost")

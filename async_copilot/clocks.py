@@ -1,0 +1,182 @@
+"""How long a reply may keep its caller waiting: settings in, at most one error out. No I/O.
+
+Clocks run only while somebody waits for the server, never while the caller works on
+what has come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+from .errors import (
+    ClockError,
+    InvalidRequestError,
+    SilenceTimeoutError,
+    StallTimeoutError,
+    TotalTimeoutError,
+)
+
+__all__ = ["Timeouts", "Watchdog"]
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Four clocks, in seconds; None turns one off.
+
+    connect: TCP and TLS to one address. 10: a host that answers at all answers within a
+        second, and three lost SYNs (1 + 2 + 4 s) still fit. The wait for a free pooled
+        connection is not in it: that is the caller's own queue, not the server.
+    silence: no byte at all, from the moment the request goes out. 300: g4f sends its
+        headers only with the first piece of text, and a local model can take minutes
+        over a long prompt; no server measured keeps silent longer and then answers.
+    stall: bytes, but nothing of the answer: comments, pings, empty deltas. 600: some
+        servers queue a request for minutes and send comments meanwhile. Reasoning and
+        tool calls are progress.
+    total: all the waiting for one reply, connecting and pauses between retries
+        included. None: a long answer that flows is no fault.
+
+    A clock that runs out is not a reason to send the request again: the server may be
+    at work on it.
+    """
+
+    connect: float | None = 10.0
+    silence: float | None = 300.0
+    stall: float | None = 600.0
+    total: float | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is None:
+                continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+                raise InvalidRequestError(
+                    f"Timeouts({field.name}={value!r}): give seconds above 0, or None for no limit"
+                )
+
+
+class Watchdog:
+    """One timer for one stream, which re-arms itself only when it fires.
+
+    A deadline around each read would cost a timer a delta; this costs two clock reads.
+    It also ends the wait that aiohttp's ``sock_read`` misses: a body with broken chunk
+    framing leaves the C parser waiting for good.
+
+    expire: called with the error when a clock has run out during a wait.
+    spent: seconds of ``total`` used up before this stream.
+    """
+
+    __slots__ = (
+        "_expire",
+        "_loop",
+        "_shortest",
+        "_silence",
+        "_stalled",
+        "_started",
+        "_timeouts",
+        "_timer",
+        "spent",
+    )
+
+    def __init__(
+        self, timeouts: Timeouts, expire: Callable[[ClockError], None], *, spent: float = 0.0
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timeouts = timeouts
+        self._expire = expire
+        self._silence = _or_forever(timeouts.silence)
+        self._stalled = 0.0  # seconds waited since the last progress, the current wait aside
+        self.spent = spent
+        self._started: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._reckon()
+
+    def start(self, now: float) -> None:
+        """A wait begins."""
+        self._started = now
+        deadline = now + self._shortest
+        if self._timer is None:
+            if deadline != math.inf:
+                self._timer = self._loop.call_at(deadline, self._fire)
+        elif deadline < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(deadline, self._fire)
+
+    def stop(self, now: float) -> None:
+        """The wait is over."""
+        if self._started is not None:
+            waited = now - self._started
+            self._started = None
+            self._stalled += waited
+            self.spent += waited
+            self._reckon()
+
+    def progress(self) -> None:
+        """Something of the answer came: the stall clock starts anew."""
+        self._stalled = 0.0
+        self._reckon()
+
+    def shorten(self, silence: float | None) -> None:
+        """Wait no longer than this for the next byte from now on; None: the setting again."""
+        self._silence = min(_or_forever(silence), _or_forever(self._timeouts.silence))
+        self._reckon()
+
+    def cancel(self) -> None:
+        self._started = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _reckon(self) -> None:
+        self._shortest = min(
+            self._silence,
+            _or_forever(self._timeouts.stall) - self._stalled,
+            _or_forever(self._timeouts.total) - self.spent,
+        )
+
+    def _fire(self) -> None:
+        now = self._loop.time()
+        waited = 0.0 if self._started is None else now - self._started
+        # Timers may come early by the clock's resolution; a re-armed one comes at once.
+        left = self._shortest - waited
+        if self._started is not None and left <= 0:
+            self._timer = None
+            self._expire(self._error(waited))
+        else:
+            self._timer = self._loop.call_at(now + max(left, 0.001), self._fire)
+
+    def _error(self, waited: float) -> ClockError:
+        timeouts = self._timeouts
+        if self.spent + waited >= _or_forever(timeouts.total):
+            return total_timeout(timeouts)
+        if self._stalled + waited >= _or_forever(timeouts.stall):
+            return StallTimeoutError(
+                f"the server has sent nothing of its answer for {timeouts.stall:g} s, only "
+                f"comments or empty deltas; if it queues requests for longer, raise "
+                f"Timeouts(stall=...)",
+                seconds=timeouts.stall,
+            )
+        return silence_timeout(timeouts)
+
+
+def silence_timeout(timeouts: Timeouts) -> SilenceTimeoutError:
+    return SilenceTimeoutError(
+        f"the server has sent no byte for {timeouts.silence:g} s; if it needs longer to "
+        f"answer, raise Timeouts(silence=...)",
+        seconds=timeouts.silence,
+    )
+
+
+def total_timeout(timeouts: Timeouts) -> TotalTimeoutError:
+    return TotalTimeoutError(
+        f"the reply was not complete after {timeouts.total:g} s of waiting; if it may take "
+        f"longer, raise Timeouts(total=...)",
+        seconds=timeouts.total,
+    )
+
+
+def _or_forever(seconds: float | None) -> float:
+    return math.inf if seconds is None else seconds

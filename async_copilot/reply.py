@@ -1,0 +1,293 @@
+"""An open body in, text deltas or typed chunks out: the reply as its reader sees it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar
+
+from .answer import Answer, End, Timing
+from .body import Body
+from .chat import ChatChunk
+from .deltas import DeltaDecoder
+from .errors import (
+    ClientClosedError,
+    ClockError,
+    CopilotError,
+    DisconnectedError,
+    ReplyInUseError,
+    TruncatedError,
+)
+from .retries import may_retry
+from .statuses import request_id
+
+__all__ = ["Reply", "Source"]
+
+FINISH_GRACE = 2.0  # seconds; usage and [DONE] follow a finish_reason at once or never
+
+Item = TypeVar("Item", str, ChatChunk)
+
+
+class Source(Protocol):
+    """Where a reply gets its body from."""
+
+    async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
+        """Return the body, or another one after failure; raise failure if there is none."""
+
+    def mask(self, text: str) -> str:
+        """Return text without the secrets that were sent."""
+
+
+class Reply(Answer):
+    """One streamed reply: iterate it for the text, or chunks() for everything.
+
+    ``async for text in reply`` yields each non-empty text delta of choice 0 as soon as
+    its bytes are here. Meanwhile and afterwards the attributes of Answer tell the rest.
+
+    Raises, after every delta that had come before it was handed out, and with
+    ``error.reply`` set to this reply: TruncatedError, StreamError, DisconnectedError, a
+    ClockError, a ProtocolError; ClientClosedError when the client was closed meanwhile.
+
+    Leaving early (``break``, an exception, cancellation) keeps what was handed out, and
+    ``end`` is End.CANCELLED. An exception or cancellation closes the connection at once;
+    after ``break`` the ``async with`` block's end does, and until then a second
+    ``async for`` goes on where the first one left.
+    """
+
+    def __init__(self, *, keep_text: bool = True) -> None:
+        super().__init__()
+        self._keep_text = keep_text
+        self._texts: AsyncGenerator[str, None] | None = None
+        self._chunks: AsyncGenerator[ChatChunk, None] | None = None
+        self._source: Source = _NoSource()
+        self._body: Body | None = None
+        self._decoder = DeltaDecoder(self.absorb)
+        self._handed_out = False
+        self._over = False
+        self._failure: CopilotError | None = None
+
+    def __aiter__(self) -> AsyncGenerator[str, None]:
+        self._only_reader(self._texts, other=self._chunks)
+        if self._texts is None:
+            self._texts = self._read_texts()
+        return self._texts
+
+    def __anext__(self) -> Awaitable[str]:
+        return self.__aiter__().__anext__()
+
+    def chunks(self) -> AsyncGenerator[ChatChunk, None]:
+        """Yield ChatChunks, of every choice, in place of the text. Raises as iteration does."""
+        self._only_reader(self._chunks, other=self._texts)
+        if self._chunks is None:
+            self._chunks = self._read_chunks()
+        return self._chunks
+
+    async def aclose(self) -> None:
+        """Leave the reply; its connection is closed unless it was read to the end."""
+        reading: Any = self._texts or self._chunks
+        if reading is not None and reading.ag_running:
+            self._abort(ClientClosedError("the reply was left while a task still read it"))
+        elif reading is not None:
+            await reading.aclose()
+        self._leave()
+
+    def _abort(self, failure: CopilotError) -> None:
+        """Let whoever reads the reply fail with failure, now or at the next read."""
+        if self._body is not None and self.end is None:
+            self._body.fail(failure)
+
+    @staticmethod
+    def _only_reader(reading: Any, *, other: object) -> None:
+        if other is not None or (reading is not None and reading.ag_running):
+            raise ReplyInUseError(
+                "this reply is being read already: one task reads it, either as text "
+                "(async for text in reply) or as reply.chunks()"
+            )
+
+    # ------------------------------------------------------------------ from bytes to deltas
+
+    async def _read_texts(self) -> AsyncGenerator[str, None]:
+        try:
+            while texts := await self._next(DeltaDecoder.texts, DeltaDecoder.rest_of_texts):
+                keep = self._keep
+                for text in texts:
+                    keep(text)
+                    yield text
+        finally:
+            self._leave()
+
+    async def _read_chunks(self) -> AsyncGenerator[ChatChunk, None]:
+        try:
+            while chunks := await self._next(DeltaDecoder.chunks, DeltaDecoder.rest_of_chunks):
+                for chunk in chunks:
+                    self.absorb(chunk)
+                    if chunk.content and chunk.index == 0:
+                        self._keep(chunk.content)
+                    yield chunk
+        finally:
+            self._leave()
+
+    async def _next(
+        self,
+        decode: Callable[[DeltaDecoder, bytes], list[Item]],
+        rest: Callable[[DeltaDecoder, bool], list[Item]],
+    ) -> list[Item]:
+        """Return what the next bytes of the body bring; nothing, at the reply's end."""
+        while not self._over:
+            block = await self._block()
+            decoder = self._decoder
+            items = decode(decoder, block) if block else []
+            if decoder.ended or not block:
+                items += rest(decoder, self._failure is None)
+                self._over = True
+            self._note(decoder, items)
+            if items:
+                self._handed_out = True
+                return items
+        await self._conclude()
+        return []
+
+    async def _block(self) -> bytes:
+        """Return the next block of the body; nothing, at its end or where it broke for good."""
+        try:
+            body = self._body or await self._open()
+            while True:
+                try:
+                    return await body.read()
+                except CopilotError as error:
+                    if self._decoder.finished:
+                        return b""  # the answer is whole
+                    if self._handed_out or not may_retry(error):
+                        raise
+                    failure = error
+                body.close()
+                body = await self._open(failure)
+        except CopilotError as error:
+            self._failure = error
+            return b""
+
+    # ------------------------------------------------------------------ beginning and end
+
+    def _begin(self, source: Source, *, strict: bool, max_event_bytes: int) -> None:
+        if not isinstance(self._source, _NoSource):
+            raise ReplyInUseError("a Reply is filled once; make a new one for each response")
+        self._source = source
+        self._strict = strict
+        self._max_event_bytes = max_event_bytes
+        self._started = asyncio.get_running_loop().time()
+
+    async def _enter(self) -> None:
+        """Get the body before anything is read; raise what stands against it."""
+        try:
+            await self._open()
+        except CopilotError as error:
+            self.end = _end_of(error)
+            raise self._complete(error)  # noqa: B904  # the same error, completed
+        except BaseException:
+            self._leave()
+            raise
+
+    async def _open(self, failure: CopilotError | None = None) -> Body:
+        """Get the body, or after failure another one: nothing of the first is kept."""
+        body = await self._source.open(failure, self.timing)
+        if failure is not None:
+            self._forget()
+        response = body.response
+        self._body = body
+        self.status = response.status
+        self.headers = MappingProxyType(response.headers)
+        self.request_id = request_id(response.headers)
+        self.timing.headers = body.arrived - self._started
+        pieces = self._choices[0].text.pieces
+        self._keep = pieces.append if self._keep_text else deque[str](maxlen=0).append
+        self._decoder = DeltaDecoder(
+            self.absorb,
+            max_event_bytes=self._max_event_bytes,
+            strict=self._strict,
+            labelled=response.content_type == "text/event-stream",
+        )
+        return body
+
+    def _note(self, decoder: DeltaDecoder, items: list[Any]) -> None:
+        """Keep the clocks and the timing up with a block."""
+        body, timing = self._body, self.timing
+        if body is None:
+            return
+        if decoder.progress:
+            body.clock.progress()
+            body.clock.shorten(FINISH_GRACE if decoder.finished else None)
+        timing.bytes = body.bytes
+        timing.chunks = decoder.events
+        self.skipped = decoder.skipped
+        if items:
+            now = body.arrived - self._started
+            if timing.first_text is None or timing.last_text is None:
+                timing.first_text = now
+            elif now - timing.last_text > timing.longest_gap:
+                timing.longest_gap = now - timing.last_text
+            timing.last_text = now
+
+    async def _conclude(self) -> None:
+        """Say how the reply ended; raise where that is no good end."""
+        failure = self._failure or self._decoder.failure
+        if failure is not None:
+            self.end = _end_of(failure)
+        elif self._decoder.finished:
+            self.end = End.COMPLETE
+        elif self._decoder.done:
+            self.end = End.DONE
+        else:
+            self.end = End.TRUNCATED
+            failure = self._truncated() if self._strict else None
+        if self._body is not None and self._decoder.ended:
+            await self._body.drain()
+        self._leave()
+        if failure is not None:
+            raise self._complete(failure)
+
+    def _complete(self, failure: CopilotError) -> CopilotError:
+        """Put what is known into an error."""
+        failure.args = (self._source.mask(failure.message),)
+        if failure.body is not None:
+            failure.body = self._source.mask(failure.body)
+        failure.reply = self
+        failure.retries = self.timing.retries
+        if failure.status is None:
+            failure.status = self.status
+            failure.request_id = self.request_id
+        return failure
+
+    def _truncated(self) -> TruncatedError:
+        events = self.timing.chunks
+        came = f"{events} events and {len(self.text):,} characters" if events else "no event at all"
+        return TruncatedError(
+            f"the answer was cut off: the body ended after {came}, with neither a "
+            f"finish_reason nor [DONE]; what came is in error.reply.text, and "
+            f"strict=False accepts such answers"
+        )
+
+    def _leave(self) -> None:
+        if self.end is None:
+            self.end = End.CANCELLED
+        if self._body is not None:
+            self._body.close()
+
+
+class _NoSource:
+    """The source of a Reply that nothing fills yet."""
+
+    async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
+        raise ReplyInUseError("nothing fills this Reply; pass it to content_deltas(reply=...)")
+
+    def mask(self, text: str) -> str:
+        return text
+
+
+def _end_of(failure: CopilotError) -> End:
+    if isinstance(failure, ClockError):
+        return End.STALLED
+    if isinstance(failure, DisconnectedError):
+        return End.DISCONNECTED
+    return End.CANCELLED if isinstance(failure, ClientClosedError) else End.ERROR

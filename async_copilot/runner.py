@@ -1,0 +1,59 @@
+"""Messages in, a conversation written out: the greeting turn, then the name turn."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+from .client import DEFAULT_BASE_URL, CopilotClient
+from .conversation import Conversation
+from .reply import Reply
+from .terminal import visible
+
+__all__ = ["GREETING", "NAME", "post_request", "run_turns"]
+
+GREETING = "Hello, I am Heiner. How are you?"
+NAME = "Tell me something about my name."
+
+
+async def post_request() -> None:
+    """Greet the server, then ask it about the name, writing the answers to stdout.
+
+    Both turns belong to one conversation; the second starts when the first has ended.
+    Deltas are written as they come, control characters made visible, with a blank line
+    between the answers. The server is that of ASYNC_COPILOT_URL, or g4f on
+    localhost:1337; ASYNC_COPILOT_API_KEY is its key, if it wants one.
+
+    Raises CopilotError, and then the second turn is not taken. Cancelling closes the
+    connection; nothing is left behind.
+    """
+
+    def write(text: str) -> None:
+        sys.stdout.write(visible(text))
+        sys.stdout.flush()
+
+    url = os.environ.get("ASYNC_COPILOT_URL") or DEFAULT_BASE_URL
+    key = os.environ.get("ASYNC_COPILOT_API_KEY") or None
+    async with CopilotClient(base_url=url, api_key=key) as client:
+        await run_turns(client.conversation(), (GREETING, NAME), write)
+
+
+async def run_turns(
+    conversation: Conversation, messages: Iterable[str], write: Callable[[str], object]
+) -> list[Reply]:
+    """Take the turns one after the other; return their replies.
+
+    write: called with each delta as it comes, and with the line ends and blank lines
+        that set the answers apart. It is not awaited, so it must not block for long.
+    """
+    replies: list[Reply] = []
+    for message in messages:
+        if replies:
+            write("\n")
+        async with conversation.stream(message) as reply:
+            async for text in reply:
+                write(text)
+        write("\n")
+        replies.append(reply)
+    return replies

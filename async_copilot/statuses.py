@@ -1,0 +1,113 @@
+"""An error status with its body in, one of ours out. No I/O."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+
+from .chat import ServerError, read_error, read_object
+from .errors import (
+    AuthenticationError,
+    BadRequestError,
+    HTTPStatusError,
+    MalformedDataError,
+    NotFoundError,
+    RateLimitError,
+    ServerStatusError,
+    UnexpectedStatusError,
+)
+from .retries import retry_after
+
+__all__ = ["is_answer", "request_id", "status_error"]
+
+_EXCERPT = 300  # characters of a text or HTML body that stand for its message
+_BODY = 4000  # characters of the body kept in error.body
+
+_KINDS: dict[int, type[HTTPStatusError]] = {
+    401: AuthenticationError,
+    403: AuthenticationError,
+    407: AuthenticationError,
+    404: NotFoundError,
+    410: NotFoundError,
+    408: ServerStatusError,
+    409: ServerStatusError,
+    429: RateLimitError,
+}
+_FIXES: dict[type[HTTPStatusError], str] = {
+    AuthenticationError: "check api_key",
+    NotFoundError: "check base_url (it usually ends in /v1), model and provider",
+    RateLimitError: "wait, or send fewer requests at once",
+    UnexpectedStatusError: "check that base_url leads to a chat-completions API",
+}
+_REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-correlation-id", "cf-ray")
+
+
+def is_answer(status: int) -> bool:
+    """True for a status whose body is the answer: 2xx that has a body."""
+    return 200 <= status < 300 and status not in (204, 205)
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id under which the server's operators find this request."""
+    return next((headers[name] for name in _REQUEST_IDS if name in headers), None)
+
+
+def status_error(
+    status: int, reason: str | None, headers: Mapping[str, str], body: bytes, where: str
+) -> HTTPStatusError:
+    """Return the error for a status that is no answer, in the server's own words.
+
+    The words: ``error.message``, ``detail`` (text, or FastAPI's list), or the first
+    part of a text or HTML body.
+    """
+    kind = _kind(status)
+    text = body.decode(errors="replace")
+    said = _server_error(body, text)
+    wait = retry_after(headers)
+    parts = [f"HTTP {status} {_one_line(reason or '')}".rstrip() + f" from {where}"]
+    if said.message:
+        parts.append(f": {_one_line(said.message)}")
+    if wait is not None:
+        parts.append(f"; the server asks to wait {wait:g} s")
+    elif kind in _FIXES:
+        parts.append(f"; {_FIXES[kind]}")
+    return kind(
+        "".join(parts),
+        status=status,
+        type=said.type,
+        code=said.code,
+        body=text[:_BODY],
+        request_id=request_id(headers),
+        retry_after=wait,
+    )
+
+
+def _kind(status: int) -> type[HTTPStatusError]:
+    if status in _KINDS:
+        return _KINDS[status]
+    if status >= 500:
+        return ServerStatusError
+    return BadRequestError if status >= 400 else UnexpectedStatusError
+
+
+def _server_error(body: bytes, text: str) -> ServerError:
+    try:
+        document = read_object(body)
+    except MalformedDataError:
+        return ServerError(_plain_text(text))
+    error = read_error(document) or read_error({"error": document})
+    return error or ServerError(_plain_text(text))
+
+
+def _plain_text(text: str) -> str:
+    """Return the first part of a text, or of what a person would read of HTML."""
+    if "<" in text[:100]:
+        text = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|$)", " ", text)
+        text = html.unescape(re.sub(r"(?s)<[^>]*>", " ", text))
+    return _one_line(text)[:_EXCERPT]
+
+
+def _one_line(text: str) -> str:
+    """Return text on one line, without control characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,51 @@
+"""How every test runs: asyncio debug mode on, and nothing left over.
+
+``async def`` tests run in an event loop of their own. A test fails that leaves a task
+behind, that makes the loop report an exception nobody handled, or that drops a session,
+transport or generator unclosed: warnings are errors, and collecting garbage before the
+test ends brings them out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+from collections.abc import Coroutine, Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = inspect.signature(pyfuncitem.obj).parameters
+    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    run(pyfuncitem.obj(**arguments))
+    return True
+
+
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """Run a test to its end in a loop of its own; raise what it left behind."""
+    reports: list[dict[str, Any]] = []
+    with asyncio.Runner(debug=True) as runner:
+        loop = runner.get_loop()
+        loop.slow_callback_duration = 5  # a log line, not a failure, on a busy machine
+        loop.set_exception_handler(lambda _, context: reports.append(context))
+        runner.run(test)
+        # One turn of the loop lets closed transports say so.
+        runner.run(asyncio.sleep(0))
+        tasks = asyncio.all_tasks(loop)
+        gc.collect()
+        runner.run(asyncio.sleep(0))
+    assert not tasks, f"tasks left over: {tasks}"
+    assert not reports, f"the event loop reported: {reports}"
+
+
+@pytest.fixture(autouse=True)
+def _garbage_speaks_up() -> Iterator[None]:
+    """Blame a test, not a later one, for what it left unclosed."""
+    yield
+    gc.collect()
