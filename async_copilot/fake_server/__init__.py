@@ -1,0 +1,45 @@
+"""A fake chat server on loopback: the demo, and the server to test streaming code with.
+
+In: a script (see the classes below). Out: HTTP, in the dialect of g4f, OpenAI, LiteLLM or
+llama-server, and a record of what was asked. It runs in the caller's event loop::
+
+    async with FakeServer("Hello") as server:
+        ...                                   # talk to server.url
+    assert server.requests[0].text == "Hi"
+
+Without a script it is the built-in demo, which remembers names. Alone:
+``python -m async_copilot.fake_server --port 1337``.
+"""
+
+from .faults import (
+    BrokenFraming,
+    Close,
+    ErrorFrame,
+    HugeEvent,
+    Raw,
+    Repeat,
+    Reset,
+    Stall,
+    Truncate,
+)
+from .request import Request
+from .script import Answer, Pace, Script, ToolCall
+from .server import FakeServer
+
+__all__ = [
+    "Answer",
+    "BrokenFraming",
+    "Close",
+    "ErrorFrame",
+    "FakeServer",
+    "HugeEvent",
+    "Pace",
+    "Raw",
+    "Repeat",
+    "Request",
+    "Reset",
+    "Script",
+    "Stall",
+    "ToolCall",
+    "Truncate",
+]

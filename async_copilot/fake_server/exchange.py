@@ -1,0 +1,123 @@
+"""One answer on one connection: steps in, bytes on the socket out. I/O through aiohttp.web.
+
+What an HTTP library cannot say (a reset, a torn chunk, bytes that are no chunk) goes
+straight to the transport.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from aiohttp import HttpVersion11, web
+
+from .plan import Drop, Head, Pause, Send, Step
+from .request import Request
+
+__all__ = ["Exchange"]
+
+# on, 0 seconds: closing sends RST and forgets what was not yet sent
+_LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+
+class Exchange:
+    """Runs the steps of an answer and notes in ``request`` how far it came.
+
+    A client that leaves ends it with CancelledError (aiohttp cancels the handler) or
+    ConnectionError (a write fails), whatever step it is in.
+    """
+
+    def __init__(self, http: web.BaseRequest, request: Request, news: Callable[[], None]) -> None:
+        self._http = http
+        self._request = request
+        self._news = news
+        self._response: web.StreamResponse | None = None
+
+    async def run(self, steps: Iterator[Step]) -> None:
+        """All the steps; the response is not yet ended."""
+        for step in steps:
+            match step:
+                case Head():
+                    await self._head(step)
+                case Send():
+                    await self._send(step)
+                case Pause():
+                    await self._pause(step)
+                case Drop():
+                    await self._drop(reset=step.reset)
+
+    async def finish(self, *, close: bool) -> web.StreamResponse:
+        """The body's end, and the connection's, which the headers did not announce."""
+        response = self._begun()
+        await response.write_eof()
+        if close and self._http.transport is not None:
+            self._http.transport.close()
+        return response
+
+    def _begun(self) -> web.StreamResponse:
+        if self._response is None:
+            raise RuntimeError("a plan sends its Head before anything else")
+        return self._response
+
+    async def _head(self, step: Head) -> None:
+        response = web.StreamResponse(status=step.status, headers=step.headers)
+        if step.length is not None and "Content-Length" not in response.headers:
+            response.content_length = step.length
+        self._request.status = step.status
+        self._response = response
+        await response.prepare(self._http)
+        self._news()
+
+    async def _send(self, step: Send) -> None:
+        response = self._begun()
+        # Each write stands alone: readers in this loop get their turn, and none is taken after
+        # the last one, lest a client that leaves at [DONE] seems to leave before the end.
+        await asyncio.sleep(0)
+        if step.torn or step.naked:
+            self._raw(self._torn(step.data) if step.torn else step.data)
+        else:
+            await response.write(step.data)
+        if step.piece:
+            self._request.pieces += 1
+            self._news()
+
+    def _torn(self, data: bytes) -> bytes:
+        if self._http.version < HttpVersion11:
+            return data
+        return b"%x\r\n%b" % (2 * len(data), data)
+
+    def _raw(self, data: bytes) -> None:
+        if self._http.transport is not None:
+            self._http.transport.write(data)
+
+    async def _pause(self, step: Pause) -> None:
+        deadline = None if step.seconds is None else time.monotonic() + step.seconds
+        while (left := _left(deadline)) > 0:
+            wait = left if step.every is None else min(left, step.every)
+            # A bounded sleep even where there is no end, so that no future waits for nobody.
+            await asyncio.sleep(min(wait, 3600.0))
+            if self._response is not None and step.every is not None and wait == step.every:
+                await self._response.write(step.comment)
+
+    async def _drop(self, *, reset: bool) -> None:
+        transport = self._http.transport
+        self._request.dropped = True
+        # A reset would throw away what was sent before it; no event tells of an empty buffer.
+        while transport is not None and transport.get_write_buffer_size():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        if transport is not None and reset:
+            transport.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, _LINGER
+            )
+            transport.abort()
+        elif transport is not None:
+            transport.close()
+        await asyncio.sleep(3600)  # the connection's end cancels this
+
+
+def _left(deadline: float | None) -> float:
+    return float("inf") if deadline is None else deadline - time.monotonic()

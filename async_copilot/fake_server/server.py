@@ -1,0 +1,255 @@
+"""The fake server itself: requests in, scripted answers out, and a record of both."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import inspect
+import logging
+import re
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import TracebackType
+from typing import Any, Self, get_args
+
+import orjson
+from aiohttp import web
+
+from .demo import demo
+from .exchange import Exchange
+from .openai import Envelope, envelope_of
+from .plan import DIALECTS, DialectName, plan
+from .request import Memory, MemoryKind, Request, problem_of, read_request
+from .script import Answer, Script, answers_of, as_answer
+
+__all__ = ["FakeServer"]
+
+_CHAT = re.compile(r"(?:/v1|/api/[^/]+(?:/[^/]+)?)?/chat/completions/?")
+_MODELS = re.compile(r"(?:/v1)?/models/?")
+_LOG = logging.getLogger("async_copilot.fake_server")
+
+
+class FakeServer:
+    """A chat server that answers by its script; ``async with`` starts and stops it.
+
+    script:     see ``script``; None is the built-in demo.
+    dialect:    whose wire form: "g4f" (8.8.6), "g4f-8.1.7", "g4f-0.4.9.0", "openai",
+                "litellm" or "llama".
+    memory:     how a conversation goes on ("echo", "crosstalk", "id", "messages",
+                "none"); None: as the dialect's server does.
+    api_key:    the key a request must bring; None takes every request.
+    host, port: where to listen; port 0 is a free one.
+    keep_alive: seconds an idle connection stays open.
+
+    url:         the base URL, ending in /v1; "" until started.
+    requests:    the chat requests, in order of arrival, as ``Request``.
+    connections: how many TCP connections were accepted.
+
+    Leaving ``async with`` cuts every open stream and leaves no task and no socket.
+    """
+
+    def __init__(
+        self,
+        script: Script | None = None,
+        *,
+        dialect: DialectName = "g4f",
+        memory: MemoryKind | None = None,
+        api_key: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        keep_alive: float = 5.0,
+    ) -> None:
+        if dialect not in DIALECTS:
+            raise ValueError(f"dialect={dialect!r}: one of {', '.join(DIALECTS)}")
+        if memory is not None and memory not in get_args(MemoryKind):
+            raise ValueError(f"memory={memory!r}: one of {', '.join(get_args(MemoryKind))}")
+        self.url = ""
+        self.requests: list[Request] = []
+        self.connections = 0
+        script = demo if script is None else script
+        self._answers = None if callable(script) else answers_of(script)
+        self._function = script if callable(script) else demo
+        self._dialect = DIALECTS[dialect]
+        self._memory = Memory(memory or self._dialect.memory)
+        self._api_key = api_key
+        self._address = (host, port)
+        self._keep_alive = keep_alive
+        self._numbers: dict[object, int] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._news = asyncio.Event()
+        self._web: web.Server | None = None
+        self._listener: asyncio.Server | None = None
+
+    @property
+    def disconnects(self) -> int:
+        """How many clients left before their answer had ended."""
+        return sum(request.left is not None for request in self.requests)
+
+    async def until(self, condition: Callable[[], object], *, within: float = 2.0) -> None:
+        """Waits until ``condition()`` is true; it is asked whenever something has happened.
+
+        Raises TimeoutError after ``within`` seconds.
+        """
+        deadline = time.monotonic() + within
+        while not condition():
+            self._news.clear()
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    await self._news.wait()
+            except TimeoutError:
+                if condition():
+                    return
+                seen = f"{len(self.requests)} requests, {self.disconnects} disconnects"
+                raise TimeoutError(f"not within {within:g} s; the server saw {seen}") from None
+
+    # ---- start and stop
+
+    async def __aenter__(self) -> Self:
+        if self._listener is not None:
+            raise RuntimeError("this FakeServer is running already")
+        self._news = asyncio.Event()  # one that belongs to this loop
+        self._web = _Connections(self)
+        host, port = self._address
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._web, host, port)
+        port = self._listener.sockets[0].getsockname()[1]
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._listener is None or self._web is None:
+            return
+        listener, self._listener = self._listener, None
+        listener.close()
+        self._web.pre_shutdown()
+        for connection in self._web.connections:
+            if connection.transport is not None:
+                connection.transport.abort()
+        await self._web.shutdown(timeout=1.0)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=1.0)
+        for _ in range(3):  # connections that never sent a request end in the loop's next rounds
+            await asyncio.sleep(0)
+
+    # ---- one request
+
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        for task in (http.task, asyncio.current_task()):
+            if task is not None:
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+        if http.headers.get("Expect", "").lower() == "100-continue" and http.transport:
+            http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        raw = await http.content.read()  # not http.read(), which has a limit
+        if http.method == "POST" and _CHAT.fullmatch(http.path):
+            return await self._chat(http, raw)
+        return _elsewhere(http.method, http.path)
+
+    async def _chat(self, http: web.BaseRequest, raw: bytes) -> web.StreamResponse:
+        started = time.monotonic()
+        request = read_request(http.path, http.headers, raw)
+        request.connection = self._numbers.get(http.protocol, 0)
+        self.requests.append(request)
+        self._news.set()
+        try:
+            response = await self._answer(http, request)
+        except (asyncio.CancelledError, ConnectionError):
+            if self._listener is not None and not request.dropped:
+                request.left = time.monotonic() - started
+            raise asyncio.CancelledError from None
+        finally:
+            if request.left is None:
+                request.ended = time.monotonic() - started
+            self._news.set()
+        return response
+
+    async def _answer(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
+        key = self._memory.recall(request)
+        envelope = envelope_of(request, key)
+        refused = self._refused(request, envelope)
+        if refused is None:
+            answer = await self._pick(request)
+            if answer.status == 200 and answer.body is None:
+                self._memory.keep(key, request)
+            if answer.conversation is not None:
+                envelope = replace(envelope, conversation=answer.conversation)
+        else:
+            answer = refused
+        exchange = Exchange(http, request, self._news.set)
+        await exchange.run(plan(answer, self._dialect, envelope, stream=request.stream))
+        return await exchange.finish(close=self._dialect.closes and request.stream)
+
+    def _refused(self, request: Request, envelope: Envelope) -> Answer | None:
+        """The answer to a request that brings no key, or no chat."""
+        if not self._authorized(request):
+            status, headers, body = self._dialect.unauthorized(envelope)
+            return Answer(status=status, headers=headers | _JSON, body=body)
+        if problem := problem_of(request):
+            status, body = self._dialect.refused(problem, envelope)
+            return Answer(status=status, headers=_JSON, body=body)
+        return None
+
+    def _authorized(self, request: Request) -> bool:
+        if self._api_key is None:
+            return True
+        given = (request.headers.get(name, "") for name in self._dialect.key_headers)
+        keys = [key.removeprefix("Bearer ").encode(errors="surrogateescape") for key in given]
+        return any(hmac.compare_digest(key, self._api_key.encode()) for key in keys)
+
+    async def _pick(self, request: Request) -> Answer:
+        """The script's answer to this request."""
+        if self._answers is not None:
+            return next(self._answers)
+        try:
+            said = self._function(request)
+            return as_answer(await said if inspect.isawaitable(said) else said)
+        except Exception as error:  # noqa: BLE001  # whatever a test's function raises
+            _LOG.exception("the script function failed")
+            text = f"the script function raised {type(error).__name__}: {error}"
+            return Answer(status=500, error=text)
+
+
+class _Connections(web.Server):
+    """aiohttp's server, telling the FakeServer of each connection."""
+
+    def __init__(self, owner: FakeServer) -> None:
+        super().__init__(
+            owner._handle,
+            handler_cancellation=True,  # a client that leaves is noticed in mid-pause
+            keepalive_timeout=owner._keep_alive,
+            access_log=None,
+        )
+        self._owner = owner
+
+    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
+        self._owner.connections += 1
+        self._owner._numbers[handler] = self._owner.connections
+        self._owner._news.set()
+        super().connection_made(handler, transport)
+
+    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
+        self._owner._numbers.pop(handler, None)
+        super().connection_lost(handler, exc)
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def _elsewhere(method: str, path: str) -> web.Response:
+    """Everything but a chat request."""
+    if _MODELS.fullmatch(path) and method in ("GET", "HEAD"):
+        models = [{"id": "default", "object": "model", "created": 0, "owned_by": "fake"}]
+        return _json(200, orjson.dumps({"object": "list", "data": models}))
+    if _CHAT.fullmatch(path):
+        return _json(405, b'{"detail":"Method Not Allowed"}', Allow="POST")
+    return _json(404, b'{"detail":"Not Found"}')
+
+
+def _json(status: int, body: bytes, **headers: str) -> web.Response:
+    return web.Response(status=status, body=body, headers=_JSON | headers)

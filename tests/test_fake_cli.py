@@ -1,0 +1,114 @@
+"""``python -m async_copilot.fake_server``, as a person and a shell script use it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from fake_client import chat_body, content_of
+
+from async_copilot.fake_server.__main__ import main
+
+PACKAGE = Path(__file__).parents[1]
+
+
+@contextmanager
+def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process and its base URL, from its one line on stdout."""
+    command = [sys.executable, "-X", "dev", "-W", "error", "-m", "async_copilot.fake_server"]
+    process = subprocess.Popen(  # noqa: S603  # our own module
+        [*command, "--port", "0", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=PACKAGE,
+        env=os.environ | {"PYTHONPATH": str(PACKAGE)},
+    )
+    try:
+        assert process.stdout is not None
+        yield process, process.stdout.readline().strip()
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def ask(url: str, text: str) -> bytes:
+    data = json.dumps(chat_body(text)).encode()
+    request = urllib.request.Request(url + "/chat/completions", data)  # noqa: S310  # loopback
+    with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        return bytes(response.read())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_its_url_serves_the_demo_and_stops_cleanly(number: signal.Signals) -> None:
+    with running() as (process, url):
+        assert content_of(ask(url, "Hi, I am Ann")).startswith("Hello Ann!")
+        process.send_signal(number)
+        out, err = process.communicate(timeout=5)
+    assert process.returncode == 0
+    assert out == ""
+    assert err == "This is a built-in demo, not Copilot. Ctrl-C stops it.\n"
+
+
+def test_it_stops_at_once_with_a_stream_open(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text('{"content": "x", "fault": {"Stall": {"after": 1}}}')
+    with running("--script", str(script)) as (process, url):
+        port = int(url.split(":")[2].split("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            data = json.dumps(chat_body()).encode()
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}"
+            connection.sendall(f"{head}\r\n\r\n".encode() + data)
+            seen = b""
+            while b"data: " not in seen:
+                seen += connection.recv(65536)
+            process.send_signal(signal.SIGTERM)
+            _, err = process.communicate(timeout=2)
+    assert process.returncode == 0
+    assert err == "This is your script, not Copilot. Ctrl-C stops it.\n"
+
+
+def test_a_script_file_and_a_dialect_are_honoured(tmp_path: Path) -> None:
+    script = tmp_path / "script.json"
+    script.write_text('["first", {"content": "second"}]')
+    with running("--script", str(script), "--dialect", "litellm") as (_, url):
+        bodies = [ask(url, "Hi") for _ in range(2)]
+    assert [content_of(body) for body in bodies] == ["first", "second"]
+    assert b"conversation" not in bodies[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [('{"contents": 1}', "the answer has no 'contents'"), ("{", "is not JSON"), (None, "No such")],
+)
+def test_a_wrong_script_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
+) -> None:
+    script = tmp_path / "script.json"
+    if text is not None:
+        script.write_text(text)
+    with pytest.raises(SystemExit) as stopped:
+        main(["--script", str(script)])
+    assert stopped.value.code == 2
+    err = capsys.readouterr().err
+    assert words in err.splitlines()[-1]
+    assert "script.json" in err.splitlines()[-1]
+
+
+def test_a_taken_port_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["--port", str(port)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith(f"cannot listen on 127.0.0.1 port {port}: ")
