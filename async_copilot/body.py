@@ -21,10 +21,10 @@ from .clocks import Timeouts, Watchdog
 from .errors import (
     ClientClosedError,
     ConnectionFailedError,
-    ConnectTimeoutError,
     CopilotError,
     DisconnectedError,
     InvalidHTTPError,
+    InvalidRequestError,
 )
 
 __all__ = ["Body", "translate"]
@@ -70,6 +70,8 @@ class Body:
     async def read(self) -> bytes:
         """Return the next block, b"" at the end of the body.
 
+        The clock runs on until clock.stop(): making sense of bytes is still waiting for
+        the answer, or a server could keep us at work on comments for good.
         Raises one of ours; after it, and after cancellation, the body is of no more use.
         """
         started = self._loop.time()
@@ -90,7 +92,6 @@ class Body:
                 raise self._failure from error
         finally:
             self.arrived = self._loop.time()
-            self.clock.stop(self.arrived)
         if self.arrived - started > WAITED_SECONDS:
             self._gave_way = self.arrived
         self.bytes += len(block)
@@ -99,7 +100,7 @@ class Body:
     async def drain(self) -> None:
         """Read on to the end, so that the connection can be used again; within bounds."""
         limit = self.bytes + DRAIN_BYTES
-        self.clock.shorten(DRAIN_SECONDS)
+        self.clock.limit(DRAIN_SECONDS)
         deadline = self._loop.time() + DRAIN_SECONDS
         try:
             while await self.read() and self.bytes < limit and self.arrived < deadline:
@@ -145,18 +146,17 @@ def translate(error: Exception, where: str = "the server") -> CopilotError:
     """
     kind = type(error).__name__
     if isinstance(error, aiohttp.ClientResponseError):
-        return InvalidHTTPError(f"{where} answered with broken HTTP ({error.message or kind})")
-    if isinstance(error, aiohttp.ConnectionTimeoutError | aiohttp.ServerTimeoutError):
-        return ConnectTimeoutError(
-            f"no connection to {where} in time; if it is that far away, raise Timeouts(connect=...)"
-        )
+        words = " ".join(error.message.split())[:160] or kind
+        return InvalidHTTPError(f"{where} answered with broken HTTP ({words})")
+    if isinstance(error, ValueError | AssertionError):  # aiohttp.InvalidURL is one too
+        return InvalidRequestError(f"the request to {where} cannot be sent: {_brief(error)}")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientSSLError):
         return _unreachable(error, where)
     if isinstance(error, RuntimeError) and "closed" in str(error).lower():
         if "session" in str(error).lower():
             return ClientClosedError("the session is closed; make the request before closing it")
         return DisconnectedError(f"{where} closed the connection before the end of its answer")
-    if isinstance(error, aiohttp.ClientPayloadError) and "ontentEncoding" in str(error):
+    if isinstance(error, aiohttp.ClientPayloadError) and "content-encoding" in str(error):
         return InvalidHTTPError(f"{where} sent a body that cannot be decompressed ({error})")
     if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
         return DisconnectedError(

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from .errors import InvalidRequestError, MalformedDataError
+from .terminal import visible
 
 __all__ = [
     "ChatChunk",
@@ -199,7 +200,7 @@ def _read_choice(choice: dict[str, Any], position: int, about: dict[str, Any]) -
         refusal=_text(delta.get("refusal")),
         tool_calls=_tool_calls(delta),
         finish_reason=_text(choice.get("finish_reason")) or None,
-        index=index if type(index) is int else position,
+        index=int(index) if isinstance(index, (int, float)) else position,
         **about,
     )
 
@@ -299,8 +300,8 @@ def read_error(event: dict[str, Any], *, named_error: bool = False) -> ServerErr
     code = fields.get("code")
     return ServerError(
         _error_text(fields)[:_EXCERPT] or "(it gave no message)",
-        without_lone_surrogates(_text(fields.get("type"))) or None,
-        without_lone_surrogates(str(code)) if type(code) in (str, int, float) else None,
+        without_lone_surrogates(_text(fields.get("type")))[:_EXCERPT] or None,
+        without_lone_surrogates(str(code))[:_EXCERPT] if type(code) in (str, int) else None,
     )
 
 
@@ -312,7 +313,7 @@ def _error_text(fields: dict[str, Any]) -> str:
         elif isinstance(value, dict):
             value = _error_text(value)
         if value not in (None, ""):
-            return without_lone_surrogates(str(value))
+            return visible(without_lone_surrogates(str(value)))
     return ""
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import platform
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 from weakref import WeakSet
 
 import aiohttp
@@ -18,7 +19,8 @@ from .chat import Messages, request_body
 from .clocks import Timeouts
 from .conversation import Conversation, Memory
 from .errors import ClientClosedError, InvalidRequestError, WrongLoopError
-from .exchange import READ_BUFFER, BorrowedResponse, Exchange
+from .exchange import READ_BUFFER, BorrowedResponse, Exchange, parse_url
+from .observer import Observer
 from .reply import Reply
 from .sse import MAX_EVENT_BYTES
 from .version import __version__
@@ -30,6 +32,9 @@ DEFAULT_BASE_URL = "http://localhost:1337/v1"
 # Below the 5 s after which uvicorn (g4f, vLLM, LiteLLM) closes an idle connection:
 # aiohttp would keep it for 15, and a POST on a closed one fails.
 KEEP_ALIVE = 4.0
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 USER_AGENT = (
     f"async_copilot/{__version__} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
@@ -94,6 +99,7 @@ class CopilotClient:
     headers: sent with each request.
     max_connections: open at once, 0 for no limit (the default: aiohttp's 100 makes the
         101st stream wait for another to end). Not with a session of yours.
+    observer: an Observer, told of every reply's start, retries, first text and end.
 
     Raises InvalidRequestError for options that cannot work. Proxies of the environment
     are used, but not for loopback addresses; a session of yours decides for itself.
@@ -111,11 +117,13 @@ class CopilotClient:
         strict: bool = True,
         headers: Mapping[str, str] | None = None,
         max_connections: int = 0,
+        observer: Observer | None = None,
     ) -> None:
         self._url = _completions_url(base_url)
         self._headers = _checked_headers(
             {
                 "Accept": "text/event-stream, application/json",
+                "Content-Type": "application/json",
                 "Accept-Encoding": "identity",  # compressing proxies hold streams back
                 "User-Agent": USER_AGENT,
                 **({} if api_key is None else {"Authorization": f"Bearer {api_key}"}),
@@ -129,6 +137,7 @@ class CopilotClient:
         self._max_event_bytes = max_event_bytes
         self._strict = strict
         self._max_connections = max_connections
+        self._observer = observer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._replies: set[Reply] = set()
@@ -144,6 +153,7 @@ class CopilotClient:
         stream: bool = True,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
+        observer: Observer | None = None,
         **fields: Any,
     ) -> AsyncIterator[Reply]:
         """Send messages; ``async with`` gives the Reply as soon as its headers are here.
@@ -154,6 +164,7 @@ class CopilotClient:
             which some refuse fields they do not know.
         stream: False asks for the answer in one piece, which comes as one delta.
         headers, timeouts: for this request, over the client's own.
+        observer: for this request, in place of the client's own.
         fields: every other field of the request as it is: ``temperature=0.2``,
             ``tools=[...]``, ``stream_options={"include_usage": True}``. A field that is
             None is not sent.
@@ -172,8 +183,15 @@ class CopilotClient:
             timeouts=timeouts or self._timeouts,
             max_retries=self._max_retries,
             seen=self._seen,
+            closing=self._closing,
+            retrying=reply._retrying,
         )
-        reply._begin(exchange, strict=self._strict, max_event_bytes=self._max_event_bytes)
+        reply._begin(
+            exchange,
+            strict=self._strict,
+            max_event_bytes=self._max_event_bytes,
+            observer=observer or self._observer,
+        )
         self._replies.add(reply)
         try:
             await reply._enter()
@@ -202,6 +220,8 @@ class CopilotClient:
     async def aclose(self) -> None:
         """Close the client; replies under way end with ClientClosedError."""
         self._closed = True
+        if self._loop is not None and not self._closing.done():
+            self._closing.set_result(None)
         for reply in list(self._replies):
             reply._abort(ClientClosedError("the client was closed while this reply streamed"))
         if self._session is not None and self._borrowed is None:
@@ -219,6 +239,12 @@ class CopilotClient:
     ) -> None:
         await self.aclose()
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a CopilotClient cannot be pickled: it holds connections, and perhaps a key; "
+            "make one in each process"
+        )
+
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
         return f"<CopilotClient {self._url.with_user(None).with_query(None)} {state}>"
@@ -232,6 +258,7 @@ class CopilotClient:
             )
         if self._loop is None:
             self._loop = loop
+            self._closing = loop.create_future()
         elif self._loop is not loop:
             raise WrongLoopError(
                 "this client was first used in another event loop, where its connections "
@@ -251,12 +278,8 @@ class CopilotClient:
 
 
 def _completions_url(base_url: str) -> URL:
-    try:
-        url = URL(base_url)
-        valid = url.scheme in ("http", "https") and bool(url.host)
-    except (ValueError, TypeError):
-        valid = False
-    if not valid:
+    url = parse_url(base_url) if isinstance(base_url, str) else None
+    if url is None:
         raise InvalidRequestError(
             f"base_url={base_url!r} is no address of a server; it looks like {DEFAULT_BASE_URL!r}"
         )
@@ -267,13 +290,15 @@ def _completions_url(base_url: str) -> URL:
 
 
 def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy; raise for what is no header by RFC 9110, 5.1 and 5.5."""
     for name, value in headers.items():
-        if not isinstance(value, str) or not isinstance(name, str):
-            raise InvalidRequestError(f"header {name!r} is no str")
-        if any(c in "\r\n\0" for c in name + value):
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise InvalidRequestError(f"{name!r} is no name of a header: letters, digits and -")
+        if not isinstance(value, str) or _CONTROL.search(value):
             what = "api_key" if name == "Authorization" else f"header {name!r}"
             raise InvalidRequestError(
-                f"{what} holds a line break or NUL, which would end the header; strip it"
+                f"{what} is no str, or holds a line break or control character, which no "
+                f"header can; strip it"
             )
     return dict(headers)
 

@@ -72,6 +72,7 @@ class Watchdog:
     __slots__ = (
         "_expire",
         "_loop",
+        "_patience",
         "_shortest",
         "_silence",
         "_stalled",
@@ -88,6 +89,7 @@ class Watchdog:
         self._timeouts = timeouts
         self._expire = expire
         self._silence = _or_forever(timeouts.silence)
+        self._patience = _or_forever(timeouts.stall)
         self._stalled = 0.0  # seconds waited since the last progress, the current wait aside
         self.spent = spent
         self._started: float | None = None
@@ -95,7 +97,9 @@ class Watchdog:
         self._reckon()
 
     def start(self, now: float) -> None:
-        """A wait begins."""
+        """A wait begins, or after bytes that brought nothing, goes on."""
+        if self._started is not None:
+            self.stop(now)
         self._started = now
         deadline = now + self._shortest
         if self._timer is None:
@@ -106,7 +110,7 @@ class Watchdog:
             self._timer = self._loop.call_at(deadline, self._fire)
 
     def stop(self, now: float) -> None:
-        """The wait is over."""
+        """The wait is over: the caller works on what has come."""
         if self._started is not None:
             waited = now - self._started
             self._started = None
@@ -114,14 +118,16 @@ class Watchdog:
             self.spent += waited
             self._reckon()
 
-    def progress(self) -> None:
-        """Something of the answer came: the stall clock starts anew."""
+    def progress(self, now: float) -> None:
+        """Something of the answer came: the wait is over, the stall clock starts anew."""
+        self.stop(now)
         self._stalled = 0.0
         self._reckon()
 
-    def shorten(self, silence: float | None) -> None:
-        """Wait no longer than this for the next byte from now on; None: the setting again."""
-        self._silence = min(_or_forever(silence), _or_forever(self._timeouts.silence))
+    def limit(self, seconds: float | None) -> None:
+        """Wait no longer than this from now on, bytes or not; None: the settings again."""
+        self._stalled = 0.0
+        self._patience = min(_or_forever(seconds), _or_forever(self._timeouts.stall))
         self._reckon()
 
     def cancel(self) -> None:
@@ -133,7 +139,7 @@ class Watchdog:
     def _reckon(self) -> None:
         self._shortest = min(
             self._silence,
-            _or_forever(self._timeouts.stall) - self._stalled,
+            self._patience - self._stalled,
             _or_forever(self._timeouts.total) - self.spent,
         )
 

@@ -12,6 +12,7 @@ would have given the same, and otherwise hands over to it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -54,11 +55,12 @@ class DeltaDecoder:
     """Decodes one body. Ask for texts() or chunks(), not both, then once for rest().
 
     absorb: in texts(), called with each chunk that holds more than plain text.
-    labelled: the response calls itself text/event-stream.
+    media_type: what the response calls itself, for errors; bytes decide how it is read.
 
     failure:  the error to raise once the deltas before it were handed out.
     done:     [DONE] was seen; what follows it is ignored.
     finished: every choice seen has its finish_reason.
+    complete: the answer is whole; [DONE] vouches for choices that lack theirs.
     progress: the last block brought something of the answer.
     events:   data events read;  skipped: malformed ones passed over (strict=False).
     """
@@ -69,7 +71,7 @@ class DeltaDecoder:
         *,
         max_event_bytes: int = MAX_EVENT_BYTES,
         strict: bool = True,
-        labelled: bool = True,
+        media_type: str = "text/event-stream",
     ) -> None:
         self.failure: CopilotError | None = None
         self.done = False
@@ -78,7 +80,7 @@ class DeltaDecoder:
         self.skipped = 0
         self._absorb = absorb
         self._strict = strict
-        self._labelled = labelled
+        self._media_type = media_type
         self._max_event_bytes = max_event_bytes
         self._sse = SSEDecoder(max_event_bytes=max_event_bytes, error_field=True)
         self._form: Literal["unknown", "events", "document"] = "unknown"
@@ -91,6 +93,10 @@ class DeltaDecoder:
     @property
     def finished(self) -> bool:
         return bool(self._choices) and all(self._choices.values())
+
+    @property
+    def complete(self) -> bool:
+        return self.finished or (self.done and any(self._choices.values()))
 
     @property
     def ended(self) -> bool:
@@ -172,7 +178,8 @@ class DeltaDecoder:
             yield from self._read(event.data, event.event)
             if self.ended:
                 return
-        self.failure = failure
+        if failure is not None:
+            self.failure = failure
 
     def _read(self, data: bytes | str, name: str = "message") -> list[ChatChunk]:
         """Read the data of one event; sets done or failure where it is the end."""
@@ -196,7 +203,8 @@ class DeltaDecoder:
         self.events += 1
         reported = read_error(event, named_error=name == "error")
         if reported is not None:
-            self._fail(reported, data)
+            event.pop("conversation", None)  # the server's handle is nobody else's business
+            self._fail(reported, json.dumps(event, ensure_ascii=False))
             return []
         chunks = read_chunks(event)
         if odd:
@@ -228,14 +236,13 @@ class DeltaDecoder:
             self.skipped += 1
         return []
 
-    def _fail(self, error: ServerError, data: bytes | str) -> None:
-        text = data if isinstance(data, str) else data[: 4 * _EXCERPT].decode(errors="replace")
+    def _fail(self, error: ServerError, text: str) -> None:
         code = f" (code {error.code})" if error.code else ""
         self.failure = StreamError(
             f"the server put an error into its answer{code}: {error.message}",
             type=error.type,
             code=error.code,
-            body=text[:_EXCERPT],
+            body=without_lone_surrogates(text[: 4 * _EXCERPT]),
         )
 
     # -------------------------------------------------------------- the body's form
@@ -255,6 +262,7 @@ class DeltaDecoder:
                 del self._document[_EXCERPT:]
                 return self._sse.take_lines(block)
             self._form = "document"
+        self.progress = True
         if self._is_html and len(self._document) > _EXCERPT:
             self.failure = self._unexpected("HTML")
         elif len(self._document) > self._max_event_bytes:
@@ -285,17 +293,18 @@ class DeltaDecoder:
             skipped = self.skipped
             yield from self._read(event.data, event.event)
             self._strict, self.skipped = strict, skipped
-        if not self.events and not self.ended and not self._labelled and self._document.strip():
-            self.failure = self._unexpected("text that is no event stream")
+        labelled = self._media_type == "text/event-stream"
+        if not (self.events or self.ended or labelled) and self._document.strip():
+            self.failure = self._unexpected("no event stream")
 
     def _read_document(self) -> Iterable[ChatChunk]:
         try:
             document = read_object(bytes(self._document))
         except MalformedDataError:
-            what = "HTML" if self._is_html else "JSON that cannot be read"
-            self.failure = self._unexpected(what)
+            self.failure = self._unexpected("HTML" if self._is_html else "no JSON object")
             return
-        if "choices" not in document and read_error(document) is None:
+        choices = document.get("choices")
+        if read_error(document) is None and not (isinstance(choices, list) and choices):
             self.failure = self._unexpected("JSON that is no completion")
             return
         yield from self._read(bytes(self._document))
@@ -307,8 +316,8 @@ class DeltaDecoder:
     def _unexpected(self, what: str) -> UnexpectedContentError:
         text = self._document[:_EXCERPT].decode(errors="replace")
         return UnexpectedContentError(
-            f"the server answered with {what}: {text[:120]!r}; does base_url lead to a "
-            f"chat-completions API (it usually ends in /v1)?",
+            f"the server answered with {what} ({self._media_type}): {text[:120]!r}; does "
+            f"base_url lead to a chat-completions API (it usually ends in /v1)?",
             body=text,
         )
 

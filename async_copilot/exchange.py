@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from weakref import WeakSet
 
@@ -17,16 +17,19 @@ from .answer import Timing
 from .body import Body, translate
 from .clocks import Timeouts, silence_timeout, total_timeout
 from .errors import (
+    ClientClosedError,
     ClockError,
+    ConnectTimeoutError,
     CopilotError,
     DisconnectedError,
     HTTPStatusError,
     RedirectError,
 )
+from .masking import Mask
 from .retries import may_retry, retry_pause
 from .statuses import is_answer, status_error
 
-__all__ = ["BorrowedResponse", "Exchange", "place"]
+__all__ = ["BorrowedResponse", "Exchange", "parse_url", "place"]
 
 log = logging.getLogger("async_copilot")
 
@@ -36,13 +39,13 @@ ERROR_BODY_SECONDS = 5.0
 MAX_REDIRECTS = 10
 WRITE_BYTES = 256 * 1024  # of a request body at a time, so that a large one gives way
 
-_SECRET_HEADERS = ("authorization", "cookie", "key", "token", "secret")
-
 
 class Exchange:
     """One request to a server, sent until it is answered.
 
     seen: the connections that were used before, to know a stale one from a dead server.
+    closing: done when the client is closed.
+    retrying: told of each retry, with the failure and the pause, before the pause.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class Exchange:
         timeouts: Timeouts,
         max_retries: int,
         seen: WeakSet[Any],
+        closing: asyncio.Future[None],
+        retrying: Callable[[CopilotError, float], None],
     ) -> None:
         self._session = session
         self._url = url
@@ -63,9 +68,11 @@ class Exchange:
         self._timeouts = timeouts
         self._max_retries = max_retries
         self._seen = seen
+        self._closing = closing
+        self._retrying = retrying
         self._spent = 0.0  # seconds of Timeouts.total
         self._stale = False  # the last request went out on a connection used before
-        self._secrets = _secrets([*headers.items(), *session.headers.items()])
+        self.mask = Mask([*headers.items(), *session.headers.items()])
 
     async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
         """Send the request, again where that may help, and return the body of the answer.
@@ -81,14 +88,9 @@ class Exchange:
             except CopilotError as error:
                 failure = error
 
-    def mask(self, text: str) -> str:
-        """Return text with every secret that was sent struck out."""
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
-
     async def _pause(self, failure: CopilotError, timing: Timing) -> None:
         """Wait before another attempt; raise failure where none is to be made."""
+        self._raise_if_closed()
         if isinstance(failure, DisconnectedError) and self._stale and failure.status is None:
             # The server had closed an idle connection: at once, on another one. Each
             # such attempt takes a connection out of the pool, so this comes to an end.
@@ -104,8 +106,14 @@ class Exchange:
         timing.retries += 1
         timing.waits.append(pause)
         log.info("retry %d of %d in %.2f s: %s", timing.retries, self._max_retries, pause, failure)
+        self._retrying(failure, pause)
         self._spent += pause
-        await asyncio.sleep(pause)
+        await asyncio.wait([self._closing], timeout=pause)
+        self._raise_if_closed()
+
+    def _raise_if_closed(self) -> None:
+        if self._closing.done():
+            raise ClientClosedError("the client was closed while this reply was under way")
 
     async def _send(self) -> Body:
         loop = asyncio.get_running_loop()
@@ -116,7 +124,9 @@ class Exchange:
             self._spent += loop.time() - started
         if is_answer(response.status):
             return Body(response, self._timeouts, spent=self._spent)
-        raise _masked(await read_status_error(response), self.mask)
+        failure = await read_status_error(response, self._timeouts)
+        self.mask.error(failure)
+        raise failure
 
     async def _follow(self) -> aiohttp.ClientResponse:
         """Post, and post again where 307 or 308 lead."""
@@ -151,23 +161,26 @@ class Exchange:
     async def _post(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
         """Send the request once; return the response when its headers are here."""
         timeouts = self._timeouts
-        loop = asyncio.get_running_loop()
+        now = asyncio.get_running_loop().time
         left = None if timeouts.total is None else max(0.0, timeouts.total - self._spent)
-        deadline = None if left is None else loop.time() + left
+        deadline = _sooner(now(), left, None)
+        sent = False
         self._stale = False
         failure: CopilotError
         cause: Exception | None
         try:
-            async with asyncio.timeout_at(deadline) as clock:
+            connected_by = _sooner(now(), self._connect, deadline)
+            async with asyncio.timeout_at(connected_by) as clock:
 
                 def sending(writer: AbstractStreamWriter) -> None:
-                    # The silence clock starts here, not with the wait for a free connection.
+                    # From here on the server is what we wait for.
+                    nonlocal sent
+                    sent = True
                     transport = getattr(writer, "transport", None)
                     self._stale = transport in self._seen
                     self._seen.add(transport)
-                    if timeouts.silence is not None and not clock.expired():
-                        silent = loop.time() + timeouts.silence
-                        clock.reschedule(silent if deadline is None else min(silent, deadline))
+                    if not clock.expired():
+                        clock.reschedule(_sooner(now(), timeouts.silence, deadline))
 
                 return await self._session.post(
                     url,
@@ -180,22 +193,35 @@ class Exchange:
                     timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect),
                 )
         except TimeoutError as error:
-            failure, cause = self._clock_error(error, url, deadline), error
+            failure, cause = self._clock_error(url, deadline, sent=sent), error
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError, AssertionError) as error:
             failure, cause = translate(error, place(url)), error
         if isinstance(cause, aiohttp.ClientResponseError):
             cause = None  # its repr shows the request's headers
         raise failure from cause
 
-    def _clock_error(self, error: TimeoutError, url: URL, deadline: float | None) -> CopilotError:
-        if isinstance(error, aiohttp.ClientError):
-            failure = translate(error, place(url))
-            if isinstance(failure, ClockError):
-                failure.seconds = self._timeouts.connect
-            return failure
+    @property
+    def _connect(self) -> float | None:
+        """The connect clock, where nothing but the connection can be waited for.
+
+        A session with a limit queues requests, and does not say when a connection is
+        free: there aiohttp's own clock must do, which leaves out looking up the name.
+        """
+        connector = self._session.connector
+        queues = connector is None or connector.limit or connector.limit_per_host
+        return None if queues else self._timeouts.connect
+
+    def _clock_error(self, url: URL, deadline: float | None, *, sent: bool) -> ClockError:
+        timeouts = self._timeouts
         if deadline is not None and asyncio.get_running_loop().time() >= deadline:
-            return total_timeout(self._timeouts)
-        return silence_timeout(self._timeouts)
+            return total_timeout(timeouts)
+        if sent:
+            return silence_timeout(timeouts)
+        return ConnectTimeoutError(
+            f"no connection to {place(url)} within {timeouts.connect:g} s; if it is that far "
+            f"away, raise Timeouts(connect=...)",
+            seconds=timeouts.connect,
+        )
 
 
 class BorrowedResponse:
@@ -204,19 +230,14 @@ class BorrowedResponse:
     def __init__(self, response: aiohttp.ClientResponse, timeouts: Timeouts) -> None:
         self._response = response
         self._timeouts = timeouts
-        self._secrets = _secrets(response.request_info.headers.items())
+        self.mask = Mask(response.request_info.headers.items())
 
     async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
         if failure is not None:
             raise failure
         if is_answer(self._response.status):
             return Body(self._response, self._timeouts)
-        raise await read_status_error(self._response)
-
-    def mask(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
-        return text
+        raise await read_status_error(self._response, self._timeouts)
 
 
 class _Outgoing(Payload):
@@ -248,10 +269,12 @@ class _Outgoing(Payload):
             await writer.write(self._value[start : start + WRITE_BYTES])
 
 
-async def read_status_error(response: aiohttp.ClientResponse) -> HTTPStatusError:
+async def read_status_error(
+    response: aiohttp.ClientResponse, timeouts: Timeouts
+) -> HTTPStatusError:
     """Read an error's body within bounds, give its connection back, return the error."""
-    clocks = Timeouts(connect=None, silence=None, stall=None, total=ERROR_BODY_SECONDS)
-    body = Body(response, clocks)
+    longest = min(filter(None, (ERROR_BODY_SECONDS, timeouts.silence, timeouts.total)))
+    body = Body(response, Timeouts(silence=None, stall=None, total=longest))
     blocks: list[bytes] = []
     try:
         while body.bytes < ERROR_BODY_BYTES and (block := await body.read()):
@@ -274,14 +297,31 @@ def place(url: URL) -> str:
     return str(url.with_user(None).with_query(None).with_fragment(None))
 
 
+def _sooner(now: float, seconds: float | None, deadline: float | None) -> float | None:
+    """Return the earlier of a deadline and now + seconds; None is never."""
+    if seconds is None:
+        return deadline
+    return now + seconds if deadline is None else min(now + seconds, deadline)
+
+
+def parse_url(text: str, base: URL | None = None) -> URL | None:
+    """Return the http(s) address that text is, seen from base, or None."""
+    if any(character.isspace() or not character.isprintable() for character in text):
+        return None
+    try:
+        url = URL(text)
+        if "//" in text.partition("?")[0] and not url.host:
+            return None
+        url = base.join(url) if base is not None else url
+    except ValueError:
+        return None
+    return url if url.scheme in ("http", "https") and url.host else None
+
+
 def _target(url: URL, location: str, status: int) -> URL:
     """Return where a redirect leads, or raise."""
-    try:
-        target = url.join(URL(location))
-        valid = target.scheme in ("http", "https") and bool(target.host)
-    except ValueError:
-        valid = False
-    if not valid:
+    target = parse_url(location, url)
+    if target is None:
         raise RedirectError(f"{place(url)} redirects to {location[:200]!r}, which is no address")
     if status not in (307, 308):
         raise RedirectError(
@@ -290,18 +330,3 @@ def _target(url: URL, location: str, status: int) -> URL:
             status=status,
         )
     return target
-
-
-def _secrets(headers: Iterable[tuple[str, str]]) -> list[str]:
-    """Return the values among request headers that must not show, the longest first."""
-    found: set[str] = set()
-    for name, value in headers:
-        if any(word in name.lower() for word in _SECRET_HEADERS):
-            found.update({value, value.rpartition(" ")[2]})
-    return sorted((value for value in found if len(value) > 2), key=len, reverse=True)
-
-
-def _masked(error: HTTPStatusError, mask: Callable[[str], str]) -> HTTPStatusError:
-    error.args = (mask(error.message),)
-    error.body = mask(error.body or "")
-    return error

@@ -1,14 +1,16 @@
-"""An open body in, text deltas or typed chunks out: the reply as its reader sees it."""
+"""An open body in; text, batches of it or typed chunks out: the reply as its reader sees it."""
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from .answer import Answer, End, Timing
+from .batches import Batch
 from .body import Body
 from .chat import ChatChunk
 from .deltas import DeltaDecoder
@@ -20,6 +22,8 @@ from .errors import (
     ReplyInUseError,
     TruncatedError,
 )
+from .masking import Mask
+from .observer import Observer, tell
 from .retries import may_retry
 from .statuses import request_id
 
@@ -36,8 +40,7 @@ class Source(Protocol):
     async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
         """Return the body, or another one after failure; raise failure if there is none."""
 
-    def mask(self, text: str) -> str:
-        """Return text without the secrets that were sent."""
+    mask: Mask
 
 
 class Reply(Answer):
@@ -61,15 +64,18 @@ class Reply(Answer):
         self._keep_text = keep_text
         self._texts: AsyncGenerator[str, None] | None = None
         self._chunks: AsyncGenerator[ChatChunk, None] | None = None
+        self._batches: AsyncGenerator[str, None] | None = None
+        self._observer: Observer | None = None
         self._source: Source = _NoSource()
         self._body: Body | None = None
         self._decoder = DeltaDecoder(self.absorb)
         self._handed_out = False
+        self._finished = False
         self._over = False
         self._failure: CopilotError | None = None
 
     def __aiter__(self) -> AsyncGenerator[str, None]:
-        self._only_reader(self._texts, other=self._chunks)
+        self._only_reader(self._texts, other=self._chunks or self._batches)
         if self._texts is None:
             self._texts = self._read_texts()
         return self._texts
@@ -79,14 +85,31 @@ class Reply(Answer):
 
     def chunks(self) -> AsyncGenerator[ChatChunk, None]:
         """Yield ChatChunks, of every choice, in place of the text. Raises as iteration does."""
-        self._only_reader(self._chunks, other=self._texts)
+        self._only_reader(self._chunks, other=self._texts or self._batches)
         if self._chunks is None:
             self._chunks = self._read_chunks()
         return self._chunks
 
+    def batches(self, *, interval: float = 1.0, min_chars: int = 1) -> AsyncGenerator[str, None]:
+        """Yield the text in batches, for a sink that throttles: edits of a bot's message.
+
+        interval: seconds from one batch to the next at the least. The first one comes with
+            the first text; a caller that takes longer than this gets the next one at once.
+        min_chars: a batch has at least this many characters, but for the last.
+
+        Raises as iteration does, after a last batch with all the text that had come.
+        Nothing is read while the caller works on a batch, so a slow sink slows the server
+        down as it does without batches. Text that waits in a batch counts as handed out
+        (``reply.text``) when the batch is.
+        """
+        self._only_reader(self._batches, other=self._texts or self._chunks)
+        if self._batches is None:
+            self._batches = self._read_batches(Batch(interval, min_chars))
+        return self._batches
+
     async def aclose(self) -> None:
         """Leave the reply; its connection is closed unless it was read to the end."""
-        reading: Any = self._texts or self._chunks
+        reading: Any = self._texts or self._chunks or self._batches
         if reading is not None and reading.ag_running:
             self._abort(ClientClosedError("the reply was left while a task still read it"))
         elif reading is not None:
@@ -103,7 +126,7 @@ class Reply(Answer):
         if other is not None or (reading is not None and reading.ag_running):
             raise ReplyInUseError(
                 "this reply is being read already: one task reads it, either as text "
-                "(async for text in reply) or as reply.chunks()"
+                "(async for text in reply), as reply.chunks() or as reply.batches()"
             )
 
     # ------------------------------------------------------------------ from bytes to deltas
@@ -129,6 +152,36 @@ class Reply(Answer):
         finally:
             self._leave()
 
+    async def _read_batches(self, batch: Batch) -> AsyncGenerator[str, None]:
+        now = asyncio.get_running_loop().time
+        try:
+            while batch or not self._over:
+                due = batch.due(last=self._over)
+                if due <= now():
+                    text = batch.take(now())
+                    self._keep(text)
+                    yield text
+                elif self._over:
+                    await asyncio.sleep(due - now())
+                else:
+                    batch.add(await self._texts_until(due))
+            await self._conclude()
+        finally:
+            self._leave()
+
+    async def _texts_until(self, due: float) -> list[str]:
+        """Return what the next bytes bring; nothing, where none come until then."""
+        try:
+            # Cancelling a read loses nothing: bytes leave aiohttp's buffer only at its end.
+            # And it cancels nothing else: due is finite when text waits in the batch, after
+            # which no request is sent again.
+            async with asyncio.timeout_at(None if due == math.inf else due):
+                block = await self._block()
+        except TimeoutError:
+            self._stop_clock()
+            return []
+        return self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
+
     async def _next(
         self,
         decode: Callable[[DeltaDecoder, bytes], list[Item]],
@@ -136,18 +189,31 @@ class Reply(Answer):
     ) -> list[Item]:
         """Return what the next bytes of the body bring; nothing, at the reply's end."""
         while not self._over:
-            block = await self._block()
-            decoder = self._decoder
-            items = decode(decoder, block) if block else []
-            if decoder.ended or not block:
-                items += rest(decoder, self._failure is None)
-                self._over = True
-            self._note(decoder, items)
-            if items:
-                self._handed_out = True
+            if items := self._decode(await self._block(), decode, rest):
                 return items
         await self._conclude()
         return []
+
+    def _decode(
+        self,
+        block: bytes,
+        decode: Callable[[DeltaDecoder, bytes], list[Item]],
+        rest: Callable[[DeltaDecoder, bool], list[Item]],
+    ) -> list[Item]:
+        decoder = self._decoder
+        items = decode(decoder, block) if block else []
+        if decoder.ended or not block:
+            items += rest(decoder, self._failure is None)
+            self._over = True
+        self._note(decoder, items)
+        if items:
+            self._handed_out = True
+            self._stop_clock()
+        return items
+
+    def _stop_clock(self) -> None:
+        if self._body is not None:
+            self._body.clock.stop(self._body.arrived)
 
     async def _block(self) -> bytes:
         """Return the next block of the body; nothing, at its end or where it broke for good."""
@@ -170,21 +236,32 @@ class Reply(Answer):
 
     # ------------------------------------------------------------------ beginning and end
 
-    def _begin(self, source: Source, *, strict: bool, max_event_bytes: int) -> None:
+    def _begin(
+        self,
+        source: Source,
+        *,
+        strict: bool,
+        max_event_bytes: int,
+        observer: Observer | None = None,
+    ) -> None:
         if not isinstance(self._source, _NoSource):
             raise ReplyInUseError("a Reply is filled once; make a new one for each response")
         self._source = source
+        self._observer = observer
         self._strict = strict
         self._max_event_bytes = max_event_bytes
         self._started = asyncio.get_running_loop().time()
 
     async def _enter(self) -> None:
         """Get the body before anything is read; raise what stands against it."""
+        if self._observer is not None:
+            tell(self._observer.on_start, self)
         try:
             await self._open()
         except CopilotError as error:
             self.end = _end_of(error)
-            raise self._complete(error)  # noqa: B904  # the same error, completed
+            self._leave(self._complete(error))
+            raise
         except BaseException:
             self._leave()
             raise
@@ -206,7 +283,7 @@ class Reply(Answer):
             self.absorb,
             max_event_bytes=self._max_event_bytes,
             strict=self._strict,
-            labelled=response.content_type == "text/event-stream",
+            media_type=response.content_type,
         )
         return body
 
@@ -216,15 +293,19 @@ class Reply(Answer):
         if body is None:
             return
         if decoder.progress:
-            body.clock.progress()
-            body.clock.shorten(FINISH_GRACE if decoder.finished else None)
+            body.clock.progress(body.arrived)
+            if decoder.finished is not self._finished:
+                self._finished = decoder.finished
+                body.clock.limit(FINISH_GRACE if self._finished else None)
         timing.bytes = body.bytes
         timing.chunks = decoder.events
         self.skipped = decoder.skipped
-        if items:
+        if any(type(item) is str or item.content for item in items):
             now = body.arrived - self._started
             if timing.first_text is None or timing.last_text is None:
                 timing.first_text = now
+                if self._observer is not None:
+                    tell(self._observer.on_first_text, self)
             elif now - timing.last_text > timing.longest_gap:
                 timing.longest_gap = now - timing.last_text
             timing.last_text = now
@@ -234,7 +315,7 @@ class Reply(Answer):
         failure = self._failure or self._decoder.failure
         if failure is not None:
             self.end = _end_of(failure)
-        elif self._decoder.finished:
+        elif self._decoder.complete:
             self.end = End.COMPLETE
         elif self._decoder.done:
             self.end = End.DONE
@@ -243,20 +324,18 @@ class Reply(Answer):
             failure = self._truncated() if self._strict else None
         if self._body is not None and self._decoder.ended:
             await self._body.drain()
-        self._leave()
+        self._leave(failure and self._complete(failure))
         if failure is not None:
-            raise self._complete(failure)
+            raise failure
 
     def _complete(self, failure: CopilotError) -> CopilotError:
         """Put what is known into an error."""
-        failure.args = (self._source.mask(failure.message),)
-        if failure.body is not None:
-            failure.body = self._source.mask(failure.body)
         failure.reply = self
         failure.retries = self.timing.retries
         if failure.status is None:
             failure.status = self.status
             failure.request_id = self.request_id
+        self._source.mask.error(failure)
         return failure
 
     def _truncated(self) -> TruncatedError:
@@ -268,21 +347,27 @@ class Reply(Answer):
             f"strict=False accepts such answers"
         )
 
-    def _leave(self) -> None:
+    def _leave(self, failure: CopilotError | None = None) -> None:
         if self.end is None:
             self.end = End.CANCELLED
         if self._body is not None:
             self._body.close()
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            tell(observer.on_end, self, failure)
+
+    def _retrying(self, failure: CopilotError, pause: float) -> None:
+        if self._observer is not None:
+            tell(self._observer.on_retry, self, failure, pause)
 
 
 class _NoSource:
     """The source of a Reply that nothing fills yet."""
 
+    mask = Mask(())
+
     async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
         raise ReplyInUseError("nothing fills this Reply; pass it to content_deltas(reply=...)")
-
-    def mask(self, text: str) -> str:
-        return text
 
 
 def _end_of(failure: CopilotError) -> End:

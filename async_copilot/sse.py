@@ -45,8 +45,8 @@ class ServerSentEvent:
 class SSEDecoder:
     """An incremental, bounded decoder of one event stream.
 
-    max_event_bytes: the bytes held for one event: its data lines and the line being
-        read. More raises EventTooLargeError.
+    max_event_bytes: bound of the bytes held for one event, its data lines and the line
+        being read. More raises EventTooLargeError.
     error_field: read the line ``error: X``, which llama.cpp's server has been known to
         send and the specification ignores, as ``event: error`` with X for its data.
     """
@@ -56,6 +56,7 @@ class SSEDecoder:
         "_data",
         "_error_field",
         "_event",
+        "_failed",
         "_held",
         "_id",
         "_retry",
@@ -71,9 +72,11 @@ class SSEDecoder:
         self._error_field = error_field
         self._start = True  # a BOM may still come
         self._after_cr = False  # the last block ended in CR: an LF belongs to it
-        self._tail = bytearray()  # the unfinished line; amortised growth keeps it linear
-        self._data: list[bytes] = []
-        self._held = 0  # bytes of the data lines above
+        # Both grow in place: linear in the bytes, and no object for each tiny piece.
+        self._tail = bytearray()  # the unfinished line
+        self._data = bytearray()  # the data buffer: each value with the LF that ends it
+        self._held = 0  # bytes of the lines that the data came in
+        self._failed = False
         self._event = b""
         self._id = b""
         self._retry: int | None = None
@@ -82,7 +85,7 @@ class SSEDecoder:
         """Take the next bytes of the body, return the events they complete.
 
         Raises EventTooLargeError; the events of this call that were complete before the
-        large one are in its ``events``. The decoder is of no use after that.
+        large one are in its ``events``. After that every call raises another.
         """
         return self.interpret(self.take_lines(block))
 
@@ -101,6 +104,8 @@ class SSEDecoder:
 
     def take_lines(self, block: bytes) -> bytes:
         """Return the whole lines that block completes, each ended by one LF."""
+        if self._failed:
+            raise self._too_large([])
         if self._start:
             block = self._without_bom(block)
         if self._after_cr and block:
@@ -113,7 +118,11 @@ class SSEDecoder:
         if not cut:
             self._tail += block
             return b""
-        lines = b"".join((self._tail, block[:cut])) if self._tail else block[:cut]
+        if not self._tail:
+            self._tail += block[cut:]
+            return block[:cut]
+        self._tail += block[:cut]
+        lines = bytes(self._tail)
         self._tail = bytearray(block[cut:])
         return lines
 
@@ -140,48 +149,54 @@ class SSEDecoder:
         """Process whole LF-ended lines by 9.2.6, return the events dispatched."""
         events: list[ServerSentEvent] = []
         split = lines.split(b"\n")
+        del lines  # one copy of a large event fewer
         split.pop()
-        for line in split:
+        split.reverse()
+        while split:
+            line = split.pop()
             if not line:
                 self._dispatch(events)
                 continue
             if self._held + len(line) > self.max_event_bytes:
                 raise self._too_large(events)
-            field, _, value = line.partition(b":")
-            self._process(field, value.removeprefix(b" "), len(line))
-        if self._held + len(self._tail) > self.max_event_bytes:
+            if not line.startswith(b":"):
+                self._process(line)
+        if self._held + len(self._tail) > self.max_event_bytes and not self._start:
             raise self._too_large(events)
         return events
 
-    def _process(self, field: bytes, value: bytes, size: int) -> None:
+    def _process(self, line: bytes) -> None:
+        field, colon, value = line, line.find(b":"), b""
+        if colon >= 0:
+            field = line[:colon]
+            value = line[colon + 2 if line.startswith(b" ", colon + 1) else colon + 1 :]
+        if field == b"error" and self._error_field:
+            self._event = field
+            field = b"data"
         if field == b"data":
-            self._data.append(value)
-            self._held += size
+            self._data += value
+            self._data += b"\n"
+            self._held += len(line) + 1
         elif field == b"event":
             self._event = value
-        elif field == b"id":
-            if b"\0" not in value:
-                self._id = value
-        elif field == b"retry":
+        elif field == b"id" and b"\0" not in value:
+            self._id = value
+        elif field == b"retry" and value.isdigit() and len(value) < 640:
             # bytes.isdigit() knows ASCII digits only; int() refuses absurd lengths.
-            if value.isdigit() and len(value) < 640:
-                self._retry = int(value)
-        elif field == b"error" and self._error_field:
-            self._event = b"error"
-            self._data.append(value)
-            self._held += size
+            self._retry = int(value)
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         if self._data:
+            del self._data[-1:]  # the last value's LF
             events.append(
                 ServerSentEvent(
                     self._event.decode(errors="replace") or "message",
-                    b"\n".join(self._data).decode(errors="replace"),
+                    self._data.decode(errors="replace"),
                     self._id.decode(errors="replace"),
                     self._retry,
                 )
             )
-            self._data = []
+            self._data = bytearray()
             self._held = 0
         self._event = b""
         self._retry = None
@@ -196,6 +211,9 @@ class SSEDecoder:
         return block.removeprefix(_BOM)
 
     def _too_large(self, events: list[ServerSentEvent]) -> EventTooLargeError:
+        self._failed = True
+        self._tail.clear()
+        self._data.clear()
         return EventTooLargeError(
             f"an event of the stream is larger than {self.max_event_bytes:,} bytes; "
             f"if the server means it, raise max_event_bytes",

@@ -17,6 +17,12 @@ from typing import Any
 import pytest
 
 
+def pytest_collection_finish() -> None:
+    """Keep what collection made out of the collections below: they halve the suite's time."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):

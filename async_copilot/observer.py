@@ -1,0 +1,68 @@
+"""What happens to replies, told to the program around them: metrics, tracing. No I/O."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ParamSpec
+
+from .errors import CopilotError
+
+if TYPE_CHECKING:
+    from .reply import Reply
+
+__all__ = ["Observer", "tell"]
+
+log = logging.getLogger("async_copilot")
+
+Told = ParamSpec("Told")
+
+
+class Observer:
+    """Override what you want to know; each method by itself does nothing.
+
+    ::
+
+        class Slow(Observer):
+            def on_end(self, reply, error):
+                if (reply.timing.first_text or 0) > 5:
+                    log.warning("slow: %s %s", reply.model, reply.timing)
+
+        client = CopilotClient(observer=Slow())
+
+    Each reply is told of in this order: on_start once, on_retry as often as it happens,
+    on_first_text at most once, on_end once, however it ends. One observer may serve any
+    number of clients and replies at once.
+
+    The methods are plain functions, called in the task that opens or reads the reply, so
+    that its context variables are there; they must not block. (Only on_end may come from
+    another place, when a reply is left to the garbage collector.) What they raise is
+    logged, on the logger "async_copilot", and changes nothing for the reply.
+    """
+
+    def on_start(self, reply: Reply) -> None:
+        """The request is about to be sent; nothing is known of the reply yet."""
+
+    def on_retry(self, reply: Reply, error: CopilotError, pause: float) -> None:
+        """After error the request is sent again, in pause seconds.
+
+        ``reply.timing.retries`` counts this one. Not told: a pooled connection that the
+        server had closed meanwhile, in whose place another one is used at once.
+        """
+
+    def on_first_text(self, reply: Reply) -> None:
+        """The first text is here, and is handed out next; ``reply.timing.first_text``."""
+
+    def on_end(self, reply: Reply, error: CopilotError | None) -> None:
+        """The reply is over: ``reply.end`` says how, and nothing of it changes any more.
+
+        error: what its reader gets raised; None when the reply ended well or was left.
+        """
+
+
+def tell(method: Callable[Told, object], *args: Told.args, **kwargs: Told.kwargs) -> None:
+    """Call an observer's method, whose failure is no failure of the reply."""
+    try:
+        method(*args, **kwargs)
+    except Exception:
+        log.exception("%s of the observer failed", getattr(method, "__qualname__", method))
