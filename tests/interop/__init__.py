@@ -1,0 +1,1 @@
+"""The client against real servers: installed on demand, run on loopback, offline."""

@@ -1,0 +1,1 @@
+"""What runs inside the real servers' own environments: their launchers, and the far end."""
