@@ -125,6 +125,18 @@ class _Choice:
         self.calls: list[_Call] = []
         self.keys: dict[int, _Call] = {}
 
+    def add(self, chunk: ChatChunk) -> None:
+        if chunk.content and chunk.index:
+            self.text.pieces.append(chunk.content)
+        if chunk.reasoning:
+            self.reasoning.pieces.append(chunk.reasoning)
+        if chunk.refusal:
+            self.refusal.pieces.append(chunk.refusal)
+        for delta in chunk.tool_calls:
+            self.add_call(delta)
+        if chunk.finish_reason:
+            self.finish_reason = chunk.finish_reason
+
     def add_call(self, delta: ToolCallDelta) -> None:
         call = self._call(delta)
         if call is None:
@@ -137,13 +149,14 @@ class _Choice:
     def _call(self, delta: ToolCallDelta) -> _Call | None:
         """Find the call a delta goes on with.
 
-        By index, as the API reference has it, unless the id says otherwise (two calls
-        under one index); by id where there is no index; else the last call, unless the
-        delta names a function and the last call has its arguments already.
+        By index, as the API reference has it, unless another id comes with another name
+        (two calls under one index; an id alone changes with each delta of some servers);
+        by id where there is no index; else the last call, unless the delta names a
+        function and the last call has its arguments already.
         """
         if delta.index is not None:
             call = self.keys.get(delta.index)
-            other = call and call.id and delta.id and call.id != delta.id
+            other = call and delta.name and call.id and delta.id and call.id != delta.id
             return None if other else call
         if delta.id:
             return next((call for call in self.calls if call.id == delta.id), None)
@@ -245,19 +258,13 @@ class Answer:
         choice = self._choices.get(chunk.index)
         if choice is None:
             choice = self._choices[chunk.index] = _Choice()
-        if chunk.content and chunk.index:
-            choice.text.pieces.append(chunk.content)
-        if chunk.reasoning:
-            choice.reasoning.pieces.append(chunk.reasoning)
-        if chunk.refusal:
-            choice.refusal.pieces.append(chunk.refusal)
-        for delta in chunk.tool_calls:
-            choice.add_call(delta)
-        if chunk.finish_reason:
-            choice.finish_reason = chunk.finish_reason
-        self.model = self.model or chunk.model
-        self.provider = self.provider or chunk.provider
-        self.id = self.id or chunk.id
+        choice.add(chunk)
+        if self.model is None:
+            self.model = chunk.model
+        if self.provider is None:
+            self.provider = chunk.provider
+        if self.id is None:
+            self.id = chunk.id
         if chunk.usage:
             self.usage = chunk.usage
         handle = chunk.raw.get("conversation")

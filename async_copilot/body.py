@@ -82,7 +82,7 @@ class Body:
             raise self._failure
         self.clock.start(started)
         try:
-            block = await self._reader.readany()
+            block = await self._reader.read(65536)
         except CopilotError:
             raise
         except Exception as error:  # the pure-Python parser raises what is no ClientError

@@ -12,9 +12,8 @@ would have given the same, and otherwise hands over to it.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from operator import itemgetter
 from typing import Any, Literal
@@ -22,6 +21,7 @@ from typing import Any, Literal
 import orjson
 
 from .chat import (
+    NO_MESSAGE,
     ChatChunk,
     ServerError,
     read_chunks,
@@ -37,6 +37,7 @@ from .errors import (
     UnexpectedContentError,
 )
 from .sse import MAX_EVENT_BYTES, SSEDecoder
+from .terminal import visible
 
 __all__ = ["DeltaDecoder"]
 
@@ -107,33 +108,34 @@ class DeltaDecoder:
         """Return the text deltas of choice 0 that block completes, none of them empty."""
         self.progress = False
         lines = self._lines(block)
-        plain = self._plain
-        if plain is not None and not self._halves:
-            texts = plain.texts_of_block(self._sse, lines)
-            if texts is not None:
-                self.events += plain.count
-                self._lessons = 4
-                self.progress = bool(texts)
-                return texts
         payloads = self._sse.plain_payloads(lines)
         if payloads is None:
             return self._texts(self._events(lines), [])
+        if self._plain is not None and not self._halves:
+            texts = self._plain.texts_of_block(lines, payloads)
+            if texts is not None:
+                self.events += len(payloads)
+                self._lessons = 4
+                self.progress = bool(texts)
+                return texts
         return self._texts_of_payloads(payloads)
 
     def _texts_of_payloads(self, payloads: list[bytes]) -> list[str]:
         plain = self._plain
         texts: list[str] = []
-        for payload in payloads:
-            text = plain.text_of_event(payload) if plain and not self._halves else None
-            if text:
-                self.events += 1
-                self.progress = True
-                texts.append(text)
+        left = iter(payloads)
+        while not self.ended:
+            if plain is not None and not self._halves:
+                before = len(texts)
+                payload = plain.add_texts(left, texts)
+                self.events += len(texts) - before
             else:
-                self._texts(self._read(payload), texts)
-                if self.ended:
-                    return texts
-        if texts and self._lessons:
+                payload = next(left, None)
+            if payload is None:
+                break
+            self._texts(self._read(payload, _loads(payload)), texts)
+        self.progress = self.progress or bool(texts)
+        if texts and self._lessons and not self.ended:
             self._lessons -= 1
             self._plain = _PlainDelta.learn(payloads[-1]) or plain
         return texts
@@ -147,7 +149,7 @@ class DeltaDecoder:
             return list(self._events(lines))
         chunks: list[ChatChunk] = []
         for payload in payloads:
-            chunks += self._read(payload)
+            chunks += self._read(payload, _loads(payload))
             if self.ended:
                 break
         return chunks
@@ -175,36 +177,38 @@ class DeltaDecoder:
         except EventTooLargeError as error:
             events, failure = list(error.events), error
         for event in events:
-            yield from self._read(event.data, event.event)
+            yield from self._read(event.data, _loads(event.data), event.event)
             if self.ended:
                 return
         if failure is not None:
             self.failure = failure
 
-    def _read(self, data: bytes | str, name: str = "message") -> list[ChatChunk]:
-        """Read the data of one event; sets done or failure where it is the end."""
+    def _read(self, data: bytes | str, event: Any, name: str = "message") -> list[ChatChunk]:
+        """Read the data of one event; sets done or failure where it is the end.
+
+        event: data as orjson reads it, or None where it does not.
+        """
         odd = bool(self._halves)
-        try:
-            event = orjson.loads(data)
-        except ValueError:
-            odd = True
-            event = None
         if type(event) is not dict:
-            stripped = (data if isinstance(data, str) else data.decode(errors="replace")).strip()
-            if stripped == _DONE:
+            odd = True
+            text = data if isinstance(data, str) else data.decode(errors="replace")
+            if text.strip() == _DONE:
                 self.done = True
                 return []
-            if not stripped and name != "error":
+            if not text.strip() and name != "error":
                 return []  # an empty data line: a heartbeat of some gateways
             try:
                 event = read_object(data)
             except MalformedDataError as error:
-                return self._malformed(error, stripped, name)
+                return self._malformed(error, text.strip(), name)
         self.events += 1
-        reported = read_error(event, named_error=name == "error")
+        named_error = name == "error"
+        reported = None
+        if named_error or "error" in event or "x_groq" in event or "choices" not in event:
+            reported = read_error(event, named_error=named_error)
         if reported is not None:
-            event.pop("conversation", None)  # the server's handle is nobody else's business
-            self._fail(reported, json.dumps(event, ensure_ascii=False))
+            # The server's handle of the conversation is nobody else's business.
+            self._fail(reported, b"" if "conversation" in event else data)
             return []
         chunks = read_chunks(event)
         if odd:
@@ -229,20 +233,21 @@ class DeltaDecoder:
 
     def _malformed(self, error: MalformedDataError, text: str, name: str) -> list[ChatChunk]:
         if name == "error":
-            self._fail(ServerError(text[:_EXCERPT]), text)
+            self._fail(ServerError(visible(text[:_EXCERPT])), text)
         elif self._strict:
             self.failure = error
         else:
             self.skipped += 1
         return []
 
-    def _fail(self, error: ServerError, text: str) -> None:
+    def _fail(self, error: ServerError, data: bytes | str) -> None:
+        text = data if isinstance(data, str) else data[: 4 * _EXCERPT].decode(errors="replace")
         code = f" (code {error.code})" if error.code else ""
         self.failure = StreamError(
-            f"the server put an error into its answer{code}: {error.message}",
+            f"the server put an error into its answer{code}: {error.message or NO_MESSAGE}",
             type=error.type,
             code=error.code,
-            body=without_lone_surrogates(text[: 4 * _EXCERPT]),
+            body=without_lone_surrogates(text[:_EXCERPT]),
         )
 
     # -------------------------------------------------------------- the body's form
@@ -250,6 +255,8 @@ class DeltaDecoder:
     def _lines(self, block: bytes) -> bytes:
         """Return whole lines of an event stream; keep the bytes of anything else."""
         if self._form == "events":
+            if len(self._document) < _EXCERPT:
+                self._document += block[:_EXCERPT]
             return self._sse.take_lines(block)
         self._document += block
         if self._form == "unknown":
@@ -288,10 +295,14 @@ class DeltaDecoder:
 
         The event stream discards it; here it may be [DONE], or text the user waits for.
         """
-        for event in self._sse.flush():
+        try:
+            unfinished = self._sse.flush()
+        except EventTooLargeError as error:
+            unfinished, self.failure = [], error
+        for event in unfinished:
             strict, self._strict = self._strict, False
             skipped = self.skipped
-            yield from self._read(event.data, event.event)
+            yield from self._read(event.data, _loads(event.data), event.event)
             self._strict, self.skipped = strict, skipped
         labelled = self._media_type == "text/event-stream"
         if not (self.events or self.ended or labelled) and self._document.strip():
@@ -307,7 +318,7 @@ class DeltaDecoder:
         if read_error(document) is None and not (isinstance(choices, list) and choices):
             self.failure = self._unexpected("JSON that is no completion")
             return
-        yield from self._read(bytes(self._document))
+        yield from self._read(bytes(self._document), _loads(bytes(self._document)))
 
     @property
     def _is_html(self) -> bool:
@@ -350,6 +361,13 @@ class DeltaDecoder:
         return without_lone_surrogates(text)
 
 
+def _loads(data: bytes | str) -> Any:
+    try:
+        return orjson.loads(data)
+    except ValueError:
+        return None
+
+
 class _PlainDelta:
     """What the plain deltas of one stream look like: all alike but for their text.
 
@@ -363,19 +381,18 @@ class _PlainDelta:
       reads, for streams in which an unread field (a time, padding) changes all along.
     """
 
-    __slots__ = ("_after", "_before", "_between", "_choice", "_names", "_told", "_values", "count")
+    __slots__ = ("_after", "_before", "_between", "_choice", "_names", "_told", "_values")
 
     def __init__(self, before: bytes, after: bytes, event: dict[str, Any]) -> None:
-        self._before = b"data: " + before
-        self._after = after + b"\n\n"
-        self._between = self._after + self._before
+        self._before = before
+        self._after = after
+        self._between = after + b"\n\ndata: " + before
         (self._choice,) = event["choices"]
         self._choice["delta"]["content"] = None
         self._names = list(event)
         told = [name for name in _TOLD if name in event] or ["choices"]
         self._told = itemgetter(*told)
         self._values = self._told(event)
-        self.count = 0
 
     @classmethod
     def learn(cls, payload: bytes) -> _PlainDelta | None:
@@ -388,64 +405,64 @@ class _PlainDelta:
             event = orjson.loads(payload)
             probe = orjson.loads(before + orjson.dumps(_PROBE) + after)
             (chunk,) = read_chunks(probe)
-            if chunk != ChatChunk(
+            (choice,) = probe["choices"]
+            nothing_else = chunk == ChatChunk(
                 _PROBE, model=chunk.model, provider=chunk.provider, id=chunk.id, raw=probe
-            ):
-                return None
-            probe["choices"][0]["delta"]["content"] = event["choices"][0]["delta"]["content"]
-        except (ValueError, LookupError, TypeError):
+            )
+            choice["delta"]["content"] = event["choices"][0]["delta"]["content"]
+            same = probe == event
+        except (ValueError, LookupError, TypeError, RecursionError):
             return None
-        if probe != event or read_error(event) or event.get("conversation") is not None:
+        told = event.get("conversation") is not None or read_error(event) is not None
+        if told or not (nothing_else and same):
             return None
         return cls(before, after, event)
 
-    def texts_of_block(self, sse: SSEDecoder, lines: bytes) -> list[str] | None:
-        """Return the texts of a block that holds such events alone, or None.
+    def texts_of_block(self, lines: bytes, payloads: list[bytes]) -> list[str] | None:
+        """Return the texts of a block whose payloads are such events alone, or None.
 
-        All strings are decoded in one go. What makes that exact: two LFs an event are
-        all there are, so no string holds one; strings are joined by a comma and an LF,
-        and as a JSON string cannot hold a raw LF, none can swallow its neighbour; so as
-        many values as events, each a str, means one JSON string an event.
+        All strings are decoded in one go. What makes that exact: no payload holds an LF;
+        the strings are joined by a comma and an LF, and as a JSON string cannot hold a
+        raw LF, none can swallow its neighbour; so as many values as payloads, each a
+        str, means that each payload held one JSON string there.
         """
         before, after = self._before, self._after
-        if not (lines.startswith(before) and lines.endswith(after) and sse.between_events):
+        if not (payloads[0].startswith(before) and payloads[-1].endswith(after)):
             return None
-        start, stop = len(before), len(lines) - len(after)
-        if stop <= start or len(lines) > sse.max_event_bytes:
+        if lines.count(self._between) != len(payloads) - 1:
             return None
-        count = lines.count(b"\n") >> 1
+        start, stop = len(before), -len(after)
+        strings = b",\n".join([payload[start:stop] for payload in payloads])
         try:
-            if count == 1:
-                text = orjson.loads(lines[start:stop])
-                self.count = 1
-                return ([text] if text else []) if type(text) is str else None
-            if lines.count(b"\n") & 1 or lines.count(self._between) != count - 1:
-                return None
-            strings = lines[start:stop].replace(self._between, b",\n")
             texts: list[str] = orjson.loads(b"[%b]" % strings)
             "".join(texts)  # raises TypeError unless all are str
         except (ValueError, TypeError):
             return None
-        if len(texts) != count:
+        if len(texts) != len(payloads):
             return None
-        self.count = count
         return [text for text in texts if text] if "" in texts else texts
 
-    def text_of_event(self, payload: bytes) -> str | None:
-        """Return the text of one such event, or None."""
-        try:
-            event = orjson.loads(payload)
-            (choice,) = event["choices"]
-            delta = choice["delta"]
-            text = delta["content"]
-            delta["content"] = None
-            if (
-                type(text) is str
-                and choice == self._choice
-                and list(event) == self._names
-                and self._told(event) == self._values
-            ):
-                return text
-        except (ValueError, KeyError, TypeError):
-            pass
+    def add_texts(self, payloads: Iterator[bytes], texts: list[str]) -> bytes | None:
+        """Append the texts of such events; return the first payload that is none, or None."""
+        loads, told, add = orjson.loads, self._told, texts.append
+        plain, names, values = self._choice, self._names, self._values
+        for payload in payloads:
+            try:
+                event = loads(payload)
+                (choice,) = event["choices"]
+                delta = choice["delta"]
+                text = delta["content"]
+                delta["content"] = None
+                if (
+                    choice == plain
+                    and list(event) == names
+                    and told(event) == values
+                    and text
+                    and type(text) is str
+                ):
+                    add(text)
+                    continue
+            except (ValueError, LookupError, TypeError, RecursionError):
+                pass
+            return payload
         return None

@@ -59,16 +59,16 @@ class SSEDecoder:
         "_failed",
         "_held",
         "_id",
+        "_max_event_bytes",
         "_retry",
         "_start",
         "_tail",
-        "max_event_bytes",
     )
 
     def __init__(
         self, *, max_event_bytes: int = MAX_EVENT_BYTES, error_field: bool = False
     ) -> None:
-        self.max_event_bytes = max_event_bytes
+        self._max_event_bytes = max_event_bytes
         self._error_field = error_field
         self._start = True  # a BOM may still come
         self._after_cr = False  # the last block ended in CR: an LF belongs to it
@@ -126,11 +126,6 @@ class SSEDecoder:
         self._tail = bytearray(block[cut:])
         return lines
 
-    @property
-    def between_events(self) -> bool:
-        """True where no line of an unfinished event has been interpreted yet."""
-        return not (self._data or self._event)
-
     def plain_payloads(self, lines: bytes) -> list[bytes] | None:
         """Split lines made only of ``data: X`` and a blank line, over and over, into Xs.
 
@@ -140,9 +135,11 @@ class SSEDecoder:
         """
         if not (lines.startswith(b"data: ") and lines.endswith(b"\n\n")):
             return None
-        if not self.between_events or len(lines) > self.max_event_bytes:
+        if self._data or self._event or len(lines) > self._max_event_bytes:
             return None
-        payloads = lines[6:-2].split(b"\n\ndata: ")
+        payloads = lines.split(b"\n\ndata: ")
+        payloads[-1] = payloads[-1][:-2]
+        payloads[0] = payloads[0][6:]
         return payloads if lines.count(b"\n") == 2 * len(payloads) else None
 
     def interpret(self, lines: bytes) -> list[ServerSentEvent]:
@@ -157,11 +154,12 @@ class SSEDecoder:
             if not line:
                 self._dispatch(events)
                 continue
-            if self._held + len(line) > self.max_event_bytes:
+            if self._held + len(line) > self._max_event_bytes:
                 raise self._too_large(events)
             if not line.startswith(b":"):
                 self._process(line)
-        if self._held + len(self._tail) > self.max_event_bytes and not self._start:
+        tail = 0 if self._start else len(self._tail)
+        if tail and self._held + tail > self._max_event_bytes:
             raise self._too_large(events)
         return events
 
@@ -215,8 +213,8 @@ class SSEDecoder:
         self._tail.clear()
         self._data.clear()
         return EventTooLargeError(
-            f"an event of the stream is larger than {self.max_event_bytes:,} bytes; "
+            f"an event of the stream is larger than {self._max_event_bytes:,} bytes; "
             f"if the server means it, raise max_event_bytes",
-            limit=self.max_event_bytes,
+            limit=self._max_event_bytes,
             events=events,
         )
