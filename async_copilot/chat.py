@@ -212,6 +212,8 @@ def read_chunks(event: dict[str, Any]) -> list[ChatChunk]:
         event,
     )
     choices = event.get("choices")
+    if type(choices) is list and len(choices) == 1 and type(choices[0]) is dict:
+        return [_read_choice(choices[0], 0, *about)]
     chunks = [
         _read_choice(choice, position, *about)
         for position, choice in enumerate(choices if isinstance(choices, list) else ())

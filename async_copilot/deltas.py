@@ -220,8 +220,8 @@ class DeltaDecoder:
     def _note(self, chunk: ChatChunk, event: dict[str, Any]) -> None:
         if chunk.finish_reason:
             self._choices[chunk.index] = True
-        elif event.get("choices"):
-            self._choices.setdefault(chunk.index, False)
+        elif chunk.index not in self._choices and event.get("choices"):
+            self._choices[chunk.index] = False
         if (
             chunk.content
             or chunk.reasoning

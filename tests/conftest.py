@@ -17,6 +17,13 @@ from typing import Any
 import pytest
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Take no_cover off where coverage is off: pytest-cov 7 trips over the two together."""
+    if config.getoption("no_cov", default=False):
+        for item in items:
+            item.own_markers = [mark for mark in item.own_markers if mark.name != "no_cover"]
+
+
 def pytest_collection_finish() -> None:
     """Keep what collection made out of the collections below: they halve the suite's time."""
     gc.collect()
