@@ -1,0 +1,124 @@
+"""The short cuts for text deltas that say nothing new but their text. No I/O.
+
+Nearly all of a stream is made of them. Neither short cut skips a rule: each proves that
+the exact way (deltas) would have given the same, and otherwise hands over to it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from .chat import ChatChunk, read_chunks, read_error
+
+__all__ = ["PlainDelta"]
+
+# The fields of an event that read_chunks(), read_error() and Reply look at.
+_TOLD = ("conversation", "detail", "error", "id", "model", "object", "provider", "usage", "x_groq")
+
+_CONTENT = re.compile(rb'"content": ?("(?:[^"\\\x00-\x1f]|\\.)*")')
+_PROBE = "\x02probe\x03"
+
+
+class PlainDelta:
+    """What the plain deltas of one stream look like: all alike but for their text.
+
+    Of one such event, read the exact way, two forms are kept:
+
+    - as bytes, what stands before and after the JSON string of its content. An event
+      with the same bytes around one JSON string, any string, is the same event with
+      another text. (learn() makes the trial with a probe, so that an odd event, with
+      "content" twice say, is not taken for plain.)
+    - as objects, its one choice without the text and the other fields that anybody
+      reads, for streams in which an unread field (a time, padding) changes all along.
+    """
+
+    __slots__ = ("_after", "_before", "_between", "_choice", "_names", "_told", "_values")
+
+    def __init__(self, before: bytes, after: bytes, event: dict[str, Any]) -> None:
+        self._before = before
+        self._after = after
+        self._between = after + b"\n\ndata: " + before
+        (self._choice,) = event["choices"]
+        self._choice["delta"]["content"] = None
+        self._names = list(event)
+        told = [name for name in _TOLD if name in event] or ["choices"]
+        self._told = itemgetter(*told)
+        self._values = self._told(event)
+
+    @classmethod
+    def learn(cls, payload: bytes) -> PlainDelta | None:
+        """Return the form of an event that says nothing but its text, or None."""
+        found = _CONTENT.search(payload)
+        if found is None:
+            return None
+        before, after = payload[: found.start(1)], payload[found.end(1) :]
+        try:
+            event = orjson.loads(payload)
+            probe = orjson.loads(before + orjson.dumps(_PROBE) + after)
+            (chunk,) = read_chunks(probe)
+            (choice,) = probe["choices"]
+            nothing_else = chunk == ChatChunk(
+                _PROBE, model=chunk.model, provider=chunk.provider, id=chunk.id, raw=probe
+            )
+            choice["delta"]["content"] = event["choices"][0]["delta"]["content"]
+            same = probe == event
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return None
+        told = event.get("conversation") is not None or read_error(event) is not None
+        if told or not (nothing_else and same):
+            return None
+        return cls(before, after, event)
+
+    def texts_of_block(self, lines: bytes, payloads: list[bytes]) -> list[str] | None:
+        """Return the texts of a block whose payloads are such events alone, or None.
+
+        All strings are decoded in one go. What makes that exact: no payload holds an LF;
+        the strings are joined by a comma and an LF, and as a JSON string cannot hold a
+        raw LF, none can swallow its neighbour; so as many values as payloads, each a
+        str, means that each payload held one JSON string there.
+        """
+        before, after = self._before, self._after
+        if not (payloads[0].startswith(before) and payloads[-1].endswith(after)):
+            return None
+        if lines.count(self._between) != len(payloads) - 1:
+            return None
+        start, stop = len(before), -len(after)
+        strings = b",\n".join([payload[start:stop] for payload in payloads])
+        try:
+            texts: list[str] = orjson.loads(b"[%b]" % strings)
+            "".join(texts)  # raises TypeError unless all are str
+        except (ValueError, TypeError):
+            return None
+        if len(texts) != len(payloads):
+            return None
+        return [text for text in texts if text] if "" in texts else texts
+
+    def add_texts(self, payloads: Iterator[bytes], texts: list[str]) -> bytes | None:
+        """Append the texts of such events; return the first payload that is none, or None."""
+        loads, told, add = orjson.loads, self._told, texts.append
+        plain, names, values = self._choice, self._names, self._values
+        for payload in payloads:
+            try:
+                event = loads(payload)
+                (choice,) = event["choices"]
+                delta = choice["delta"]
+                text = delta["content"]
+                delta["content"] = None
+                if (
+                    choice == plain
+                    and list(event) == names
+                    and told(event) == values
+                    and text
+                    and type(text) is str
+                ):
+                    add(text)
+                    continue
+            except (ValueError, LookupError, TypeError, RecursionError):
+                pass
+            return payload
+        return None
