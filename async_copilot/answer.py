@@ -81,14 +81,22 @@ class Choice:
 class _Text:
     """Text in pieces, joined when asked for: linear however many pieces come."""
 
-    __slots__ = ("pieces",)
+    __slots__ = ("_joined", "pieces")
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
+        self._joined = 0  # of the pieces, those that were joined already
+
+    def compact(self) -> None:
+        """Join what came since the last time: a str object takes more than a word of text."""
+        if len(self.pieces) - self._joined > 1000:
+            self.pieces[self._joined :] = ["".join(self.pieces[self._joined :])]
+            self._joined = len(self.pieces)
 
     def __str__(self) -> str:
         if len(self.pieces) > 1:
             self.pieces[:] = ["".join(self.pieces)]
+            self._joined = 1
         return self.pieces[0] if self.pieces else ""
 
 

@@ -2,7 +2,7 @@
 
 Each rule here answers a behaviour of aiohttp 3.14 that a stream can meet:
 
-- Blocks are read with ``readany()``. Lines are none of aiohttp's business: ``async for
+- Blocks are read as they come. Lines are none of aiohttp's business: ``async for
   line in response.content`` raises beyond 128 to 512 KiB.
 - An exception on the stream comes before bytes that arrived earlier. They are taken
   out first, and the exception is raised by the next read.
@@ -29,6 +29,7 @@ from .errors import (
 
 __all__ = ["Body", "translate"]
 
+BLOCK_BYTES = 64 * 1024  # a block and its copies stay in the processor's cache
 DRAIN_BYTES = 64 * 1024  # after [DONE]; an honest body ends within a few bytes
 DRAIN_SECONDS = 0.25  # the last chunk of a body travels with [DONE] or right behind it
 GIVE_WAY_SECONDS = 0.01  # other tasks wait no longer than this for a full buffer
@@ -80,9 +81,10 @@ class Body:
             started = self._gave_way = self._loop.time()
         if self._failure is not None:
             raise self._failure
-        self.clock.start(started)
+        if not self._reader.is_eof():
+            self.clock.start(started)
         try:
-            block = await self._reader.read(65536)
+            block = await self._reader.read(BLOCK_BYTES)
         except CopilotError:
             raise
         except Exception as error:  # the pure-Python parser raises what is no ClientError
@@ -99,6 +101,8 @@ class Body:
 
     async def drain(self) -> None:
         """Read on to the end, so that the connection can be used again; within bounds."""
+        if self._reader.at_eof():
+            return
         limit = self.bytes + DRAIN_BYTES
         self.clock.limit(DRAIN_SECONDS)
         deadline = self._loop.time() + DRAIN_SECONDS

@@ -183,6 +183,7 @@ class CopilotClient:
             timeouts=timeouts or self._timeouts,
             max_retries=self._max_retries,
             seen=self._seen,
+            own=self._borrowed is None,
             closing=self._closing,
             retrying=reply._retrying,
         )

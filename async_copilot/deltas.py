@@ -48,8 +48,8 @@ class DeltaDecoder:
     """Decodes one body. Ask for texts() or chunks(), not both, then once for rest().
 
     absorb: in texts(), called with each chunk that holds more than plain text.
-    media_type: what the response calls itself, for errors; bytes decide how it is read.
 
+    media_type: what the response calls itself, for errors; bytes decide how it is read.
     failure:  the error to raise once the deltas before it were handed out.
     done:     [DONE] was seen; what follows it is ignored.
     finished: every choice seen has its finish_reason.
@@ -57,6 +57,8 @@ class DeltaDecoder:
     progress: the last block brought something of the answer.
     events:   data events read;  skipped: malformed ones passed over (strict=False).
     """
+
+    worth_learning = 8  # events; learning costs as much as reading a few
 
     def __init__(
         self,
@@ -73,7 +75,7 @@ class DeltaDecoder:
         self.skipped = 0
         self._absorb = absorb
         self._strict = strict
-        self._media_type = media_type
+        self.media_type = media_type
         self._max_event_bytes = max_event_bytes
         self._sse = SSEDecoder(max_event_bytes=max_event_bytes, error_field=True)
         self._form: Literal["unknown", "events", "document"] = "unknown"
@@ -127,7 +129,7 @@ class DeltaDecoder:
                 break
             self._texts(self._read(payload, _loads(payload)), texts)
         self.progress = self.progress or bool(texts)
-        if texts and self._lessons and not self.ended:
+        if self._lessons and texts and self.events >= self.worth_learning and not self.ended:
             self._lessons -= 1
             self._plain = PlainDelta.learn(payloads[-1]) or plain
         return texts
@@ -296,7 +298,7 @@ class DeltaDecoder:
             skipped = self.skipped
             yield from self._read(event.data, _loads(event.data), event.event)
             self._strict, self.skipped = strict, skipped
-        labelled = self._media_type == "text/event-stream"
+        labelled = self.media_type == "text/event-stream"
         if not (self.events or self.ended or labelled) and self._document.strip():
             self.failure = self._unexpected("no event stream")
 
@@ -319,7 +321,7 @@ class DeltaDecoder:
     def _unexpected(self, what: str) -> UnexpectedContentError:
         text = self._document[:_EXCERPT].decode(errors="replace")
         return UnexpectedContentError(
-            f"the server answered with {what} ({self._media_type}): {text[:120]!r}; does "
+            f"the server answered with {what} ({self.media_type}): {text[:120]!r}; does "
             f"base_url lead to a chat-completions API (it usually ends in /v1)?",
             body=text,
         )

@@ -34,6 +34,7 @@ __all__ = ["BorrowedResponse", "Exchange", "parse_url", "place"]
 log = logging.getLogger("async_copilot")
 
 READ_BUFFER = 64 * 1024  # bytes; aiohttp holds up to twice this of a stream nobody reads
+RECEIVE_BUFFER = 120 * 1024  # bytes
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 5.0
 MAX_REDIRECTS = 10
@@ -44,6 +45,7 @@ class Exchange:
     """One request to a server, sent until it is answered.
 
     seen: the connections that were used before, to know a stale one from a dead server.
+    own: the session is the client's own.
     closing: done when the client is closed.
     retrying: told of each retry, with the failure and the pause, before the pause.
     """
@@ -58,21 +60,23 @@ class Exchange:
         timeouts: Timeouts,
         max_retries: int,
         seen: WeakSet[Any],
+        own: bool,
         closing: asyncio.Future[None],
         retrying: Callable[[CopilotError, float], None],
     ) -> None:
         self._session = session
         self._url = url
         self._body = body
-        self._headers = dict(headers)
+        self._headers = headers
         self._timeouts = timeouts
         self._max_retries = max_retries
         self._seen = seen
+        self._own = own
         self._closing = closing
         self._retrying = retrying
         self._spent = 0.0  # seconds of Timeouts.total
         self._stale = False  # the last request went out on a connection used before
-        self.mask = Mask([*headers.items(), *session.headers.items()])
+        self.mask = Mask(headers, session.headers)
 
     async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
         """Send the request, again where that may help, and return the body of the answer.
@@ -178,7 +182,9 @@ class Exchange:
                     sent = True
                     transport = getattr(writer, "transport", None)
                     self._stale = transport in self._seen
-                    self._seen.add(transport)
+                    if not self._stale:
+                        self._seen.add(transport)
+                        self._tune(transport)
                     if not clock.expired():
                         clock.reschedule(_sooner(now(), timeouts.silence, deadline))
 
@@ -199,6 +205,17 @@ class Exchange:
         if isinstance(cause, aiohttp.ClientResponseError):
             cause = None  # its repr shows the request's headers
         raise failure from cause
+
+    def _tune(self, transport: object) -> None:
+        """Let a connection of our own session receive into smaller buffers.
+
+        asyncio's selector transport asks for 256 KiB at each read. That is above malloc's
+        threshold for mapping memory, so that a read of one delta costs a mmap, a page
+        fault and a munmap; 120 KiB is below it. Public by name, undocumented, and where
+        a transport has no such attribute (TLS, uvloop) nothing happens.
+        """
+        if self._own and hasattr(transport, "max_size"):
+            transport.max_size = RECEIVE_BUFFER
 
     @property
     def _connect(self) -> float | None:
@@ -230,7 +247,7 @@ class BorrowedResponse:
     def __init__(self, response: aiohttp.ClientResponse, timeouts: Timeouts) -> None:
         self._response = response
         self._timeouts = timeouts
-        self.mask = Mask(response.request_info.headers.items())
+        self.mask = Mask(response.request_info.headers)
 
     async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
         if failure is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
+from itertools import chain
 
 from .errors import CopilotError
 
@@ -19,19 +20,20 @@ class Mask:
     headers: of the request; those that carry credentials, by their names, are secrets.
     """
 
-    def __init__(self, headers: Iterable[tuple[str, str]]) -> None:
-        secrets: set[str] = set()
-        for name, value in headers:
-            if any(word in name.lower() for word in _SECRET_HEADERS):
-                secrets |= {value, value.rpartition(" ")[2]} - {""}
-        patterns = [
-            re.escape(secret) if len(secret) >= _SHORT else rf"(?<!\w){re.escape(secret)}(?!\w)"
-            for secret in sorted(secrets, key=len, reverse=True)
-        ]
-        self._pattern = re.compile("|".join(patterns)) if patterns else None
+    def __init__(self, *headers: Mapping[str, str]) -> None:
+        self._headers = headers
 
     def text(self, text: str) -> str:
-        return self._pattern.sub("***", text) if self._pattern else text
+        secrets: set[str] = set()
+        for name, value in chain.from_iterable(headers.items() for headers in self._headers):
+            if any(word in name.lower() for word in _SECRET_HEADERS):
+                secrets |= {value, value.rpartition(" ")[2]} - {""}
+        for secret in sorted(secrets, key=len, reverse=True):
+            pattern = re.escape(secret)
+            if len(secret) < _SHORT:
+                pattern = rf"(?<!\w){pattern}(?!\w)"
+            text = re.sub(pattern, "***", text)
+        return text
 
     def error(self, error: CopilotError) -> None:
         """Strike secrets out of everything an error says."""

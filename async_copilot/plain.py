@@ -20,7 +20,8 @@ __all__ = ["PlainDelta"]
 # The fields of an event that read_chunks(), read_error() and Reply look at.
 _TOLD = ("conversation", "detail", "error", "id", "model", "object", "provider", "usage", "x_groq")
 
-_CONTENT = re.compile(rb'"content": ?("(?:[^"\\\x00-\x1f]|\\.)*")')
+_CONTENT = re.compile(rb'"content": ?("(?:[^"\\\x00-\x1f]++|\\.)*")')
+_LONGEST = 16 * 1024  # bytes; a larger event is no example of many small ones
 _PROBE = "\x02probe\x03"
 
 
@@ -53,7 +54,7 @@ class PlainDelta:
     @classmethod
     def learn(cls, payload: bytes) -> PlainDelta | None:
         """Return the form of an event that says nothing but its text, or None."""
-        found = _CONTENT.search(payload)
+        found = _CONTENT.search(payload) if len(payload) < _LONGEST else None
         if found is None:
             return None
         before, after = payload[: found.start(1)], payload[found.end(1) :]

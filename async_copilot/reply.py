@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
@@ -68,7 +69,6 @@ class Reply(Answer):
         self._observer: Observer | None = None
         self._source: Source = _NoSource()
         self._body: Body | None = None
-        self._decoder = DeltaDecoder(self.absorb)
         self._handed_out = False
         self._finished = False
         self._over = False
@@ -249,7 +249,10 @@ class Reply(Answer):
         self._source = source
         self._observer = observer
         self._strict = strict
-        self._max_event_bytes = max_event_bytes
+        self._new_decoder = partial(
+            DeltaDecoder, self.absorb, strict=strict, max_event_bytes=max_event_bytes
+        )
+        self._decoder = self._new_decoder()
         self._started = asyncio.get_running_loop().time()
 
     async def _enter(self) -> None:
@@ -271,6 +274,7 @@ class Reply(Answer):
         body = await self._source.open(failure, self.timing)
         if failure is not None:
             self._forget()
+            self._decoder = self._new_decoder()
         response = body.response
         self._body = body
         self.status = response.status
@@ -279,12 +283,7 @@ class Reply(Answer):
         self.timing.headers = body.arrived - self._started
         pieces = self._choices[0].text.pieces
         self._keep = pieces.append if self._keep_text else deque[str](maxlen=0).append
-        self._decoder = DeltaDecoder(
-            self.absorb,
-            max_event_bytes=self._max_event_bytes,
-            strict=self._strict,
-            media_type=response.content_type,
-        )
+        self._decoder.media_type = response.content_type
         return body
 
     def _note(self, decoder: DeltaDecoder, items: list[Any]) -> None:
@@ -297,6 +296,7 @@ class Reply(Answer):
             if decoder.finished is not self._finished:
                 self._finished = decoder.finished
                 body.clock.limit(FINISH_GRACE if self._finished else None)
+        self._choices[0].text.compact()
         timing.bytes = body.bytes
         timing.chunks = decoder.events
         self.skipped = decoder.skipped
@@ -364,7 +364,7 @@ class Reply(Answer):
 class _NoSource:
     """The source of a Reply that nothing fills yet."""
 
-    mask = Mask(())
+    mask = Mask()
 
     async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
         raise ReplyInUseError("nothing fills this Reply; pass it to content_deltas(reply=...)")

@@ -63,6 +63,8 @@ class SSEDecoder:
         "_retry",
         "_start",
         "_tail",
+        "_tail_joined",
+        "_tail_size",
     )
 
     def __init__(
@@ -72,8 +74,9 @@ class SSEDecoder:
         self._error_field = error_field
         self._start = True  # a BOM may still come
         self._after_cr = False  # the last block ended in CR: an LF belongs to it
-        # Both grow in place: linear in the bytes, and no object for each tiny piece.
-        self._tail = bytearray()  # the unfinished line
+        self._tail: list[bytes] = []  # the unfinished line, in pieces, joined once
+        self._tail_size = 0
+        self._tail_joined = 0  # of the pieces, those that stand for many tiny ones
         self._data = bytearray()  # the data buffer: each value with the LF that ends it
         self._held = 0  # bytes of the lines that the data came in
         self._failed = False
@@ -95,9 +98,7 @@ class SSEDecoder:
         For callers that would rather look at what a cut body held back. The decoder
         starts a new event after it.
         """
-        events = self.interpret(bytes(self._tail) + b"\n\n")
-        self._tail.clear()
-        return events
+        return self.interpret(self._take_tail() + b"\n\n")
 
     # The two stages of feed(), and the short cut between them. The chat layer calls
     # them one by one, to hand orjson bytes that were never made into str.
@@ -116,14 +117,10 @@ class SSEDecoder:
             block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         cut = block.rfind(b"\n") + 1
         if not cut:
-            self._tail += block
+            self._hold(block)
             return b""
-        if not self._tail:
-            self._tail += block[cut:]
-            return block[:cut]
-        self._tail += block[:cut]
-        lines = bytes(self._tail)
-        self._tail = bytearray(block[cut:])
+        lines = self._take_tail(block[:cut])
+        self._hold(block[cut:])
         return lines
 
     def plain_payloads(self, lines: bytes) -> list[bytes] | None:
@@ -137,6 +134,8 @@ class SSEDecoder:
             return None
         if self._data or self._event or len(lines) > self._max_event_bytes:
             return None
+        if lines.find(b"\n", 0, -2) < 0:
+            return [lines[6:-2]]  # one event, maybe a huge one: looked through once only
         payloads = lines.split(b"\n\ndata: ")
         payloads[-1] = payloads[-1][:-2]
         payloads[0] = payloads[0][6:]
@@ -158,7 +157,7 @@ class SSEDecoder:
                 raise self._too_large(events)
             if not line.startswith(b":"):
                 self._process(line)
-        tail = 0 if self._start else len(self._tail)
+        tail = 0 if self._start else self._tail_size
         if tail and self._held + tail > self._max_event_bytes:
             raise self._too_large(events)
         return events
@@ -199,18 +198,35 @@ class SSEDecoder:
         self._event = b""
         self._retry = None
 
+    def _hold(self, piece: bytes) -> None:
+        """Keep a piece of the unfinished line; tiny ones together, or each costs an object."""
+        if piece:
+            self._tail.append(piece)
+            self._tail_size += len(piece)
+            if len(self._tail) - self._tail_joined > 1000:
+                self._tail[self._tail_joined :] = [b"".join(self._tail[self._tail_joined :])]
+                self._tail_joined += 1
+
+    def _take_tail(self, end: bytes = b"") -> bytes:
+        """Return the unfinished line with its end, and hold nothing."""
+        if not self._tail:
+            return end
+        line = b"".join((*self._tail, end))
+        self._tail = []
+        self._tail_size = self._tail_joined = 0
+        return line
+
     def _without_bom(self, block: bytes) -> bytes:
-        block = bytes(self._tail) + block
-        self._tail.clear()
+        block = self._take_tail(block)
         if len(block) < len(_BOM) and _BOM.startswith(block):
-            self._tail += block
+            self._hold(block)
             return b""
         self._start = False
         return block.removeprefix(_BOM)
 
     def _too_large(self, events: list[ServerSentEvent]) -> EventTooLargeError:
         self._failed = True
-        self._tail.clear()
+        self._take_tail()
         self._data.clear()
         return EventTooLargeError(
             f"an event of the stream is larger than {self._max_event_bytes:,} bytes; "

@@ -185,6 +185,9 @@ async def ask(client: CopilotClient, soak: Soak) -> None:
                     await asyncio.sleep(0.01)
     except CopilotError as error:
         failure = error
+    except Exception as error:  # noqa: BLE001  # what is not ours must not get out
+        soak.violations.append(f"{number} ({kind_of(number)}): {error!r} got out")
+        return
     soak.judge(number, reply, failure)
 
 
@@ -228,7 +231,7 @@ async def run(streams: int, seconds: float, pace: float) -> int:
     took = time.monotonic() - started
     left_files = len(os.listdir("/proc/self/fd")) - files  # noqa: PTH208
     left_tasks = len(asyncio.all_tasks()) - 1
-    seen = json.loads((await process.communicate())[0])
+    seen = json.loads((await process.communicate(b""))[0])
     memory, grown_files = soak.growth()
     # Medians of a busy process wobble; a leak of 1 KiB a reply would be far beyond this.
     for name, value, limit in (

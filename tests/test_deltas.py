@@ -1,0 +1,536 @@
+"""DeltaDecoder gives the same answer however a body is cut, and whichever short cut it takes.
+
+The exact way, an event at a time, is the reference; the short cuts for plain text deltas
+must not be told from it. Half of the tests try to fool them. Dialects are in
+test_dialects.py; here are the rules between them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from unittest import mock
+
+import pytest
+from dialects.adversarial import (
+    CHANGES,
+    CUTS,
+    DONE,
+    ENDS,
+    EVERYTHING,
+    JSON,
+    OPTIONS,
+    cut,
+    event,
+    said,
+    streams,
+)
+from dialects.decoding import Decoded, bytewise, cut_at_random, decode, decode_chunks
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from async_copilot import deltas
+from async_copilot.answer import Answer, End
+from async_copilot.chat import read_chunks
+from async_copilot.deltas import DeltaDecoder
+from async_copilot.errors import (
+    CopilotError,
+    EventTooLargeError,
+    MalformedDataError,
+    StreamError,
+    UnexpectedContentError,
+)
+
+
+def decoder(**options: Any) -> DeltaDecoder:
+    return DeltaDecoder(Answer().absorb, **options)
+
+
+def all_ways(body: bytes, *cuts: list[bytes], **options: Any) -> Decoded:
+    """Decode body whole, the exact way; every other way must give the same."""
+    exact = decode([body], exact="events", **options)
+    for blocks in ([body], bytewise(body), *cuts):
+        assert decode(blocks, **options) == exact
+        assert decode(blocks, exact="deltas", **options) == exact
+        assert decode_chunks(blocks, **options)[0] == exact
+    return exact
+
+
+# ------------------------------------------------------------------ short cuts, by chance
+
+
+@given(streams(), CUTS, OPTIONS)
+@settings(max_examples=400, deadline=None)
+def test_no_short_cut_can_be_told_from_the_exact_way(
+    body: bytes, cuts: list[tuple[int, bool]], options: dict[str, Any]
+) -> None:
+    blocks = cut(body, cuts)
+    exact = decode([body], exact="events", **options)
+    assert decode([body], **options) == exact
+    assert decode(blocks, **options) == exact
+    assert decode(blocks, exact="deltas", **options) == exact
+    assert decode_chunks(blocks, **options)[0] == exact
+
+
+# ------------------------------------------------------------------ short cuts, on purpose
+
+B, A = b'{"choices":[{"index":0,"delta":{"content":', b"}}]}"
+
+
+# A claim, what stands for the content of events 4 and on, the texts of those, and whether
+# the whole is read: event by event there is no doubt about either.
+NEAR_MISSES: list[tuple[str, list[bytes], list[str], bool]] = [
+    ("two strings in one place", [b'"a","b"'], [], False),
+    ("two strings, a line end between them", [b'"a",\n"b"'], [], False),
+    ("two strings, a blank line between them", [b'"a",\n\n"b"'], [], False),
+    ("two fields in one place", [b'"a","content":"b"'], ["b"], True),
+    ("a line end before the string", [b'\n"a"'], [], False),
+    ("a line end after the string", [b'"a"\n'], [], False),
+    ("a line end inside the string", [b'"a\nb"'], [], False),
+    ("a blank line inside the string", [b'"a\n\nb"'], [], False),
+    ("blanks around the string", [b' "a"\t'], ["a"], True),
+    ("an empty place", [b""], [], False),
+    ("an empty string", [b'""', b'""'], [], True),
+    ("a number", [b"5"], [], True),
+    ("null", [b"null"], [], True),
+    ("a list", [b'["a"]'], ["a"], True),
+    ("a list over two events", [b'["a"', b'"b"]'], [], False),
+    ("an object", [b'{"text":"a"}'], [], True),
+    ("a string over two events", [b'"a', b'b"'], [], False),
+    ("a string over two events, then two in one", [b'"a', b'b"', b'"x","y"'], [], False),
+    ("a bracket that closes what never opened", [b'"a"],["b"'], [], False),
+    ("two strings, then none", [b'"a","b"', b""], [], False),
+    ("none, then two strings", [b"", b'"a","b"'], [], False),
+    ("quotes in the text", [b'"\\",\\""', b'"\\\\"'], ['","', "\\"], True),
+    ("a character in halves", [b'"\\ud83d"', b'"\\ude00"'], ["😀"], True),
+    ("half a character, then another", [b'"\\ud83d"', b'"a"'], ["\ufffda"], True),
+    ("invalid UTF-8", [b'"\xff"'], ["\ufffd"], True),
+    ("a raw control character", [b'"\x01"'], ["\x01"], True),
+]
+
+
+@pytest.mark.parametrize(
+    ("literals", "texts", "readable"), [pytest.param(*row, id=claim) for claim, *row in NEAR_MISSES]
+)
+def test_what_is_nearly_a_plain_delta_is_read_exactly(
+    literals: list[bytes], texts: list[str], readable: bool
+) -> None:
+    by_event = [
+        event(literal.join((B, A))) for literal in (b'"1"', b'"2"', b'"3"', *literals, b'"9"')
+    ]
+    body = b"".join(by_event)
+    decoded = all_ways(body, by_event, [by_event[0], body[len(by_event[0]) :]])
+    assert decoded.texts == ["1", "2", "3", *texts, *["9"] * readable]
+    assert decoded.end is (End.TRUNCATED if readable else End.ERROR)
+
+
+def test_only_empty_strings_are_no_text() -> None:
+    assert all_ways(event(B + b'""' + A) * 4).texts == []
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change[1].decode())
+def test_a_field_that_changes_between_plain_deltas_is_not_missed(
+    change: tuple[bytes, bytes],
+) -> None:
+    plain = event(b'"t"'.join(EVERYTHING))
+    changed = plain.replace(*change)
+    assert changed != plain
+    by_event = [plain] * 3 + [changed] * 2 + [plain] * 2
+    all_ways(b"".join(by_event), by_event, [plain, plain, b"".join(by_event[2:])])
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [
+        ({"model": "m2"}, {"model": "m1"}),
+        ({"id": "late"}, {"id": "late"}),
+        ({"provider": "p"}, {"provider": "p"}),
+        ({"usage": {"n": 5}}, {"usage": {"n": 5}}),
+        ({"x_groq": {"usage": {"n": 6}}}, {"usage": {"n": 6}}),
+        ({"conversation": {"c": 1}}, {"conversation": {"c": 1}}),
+        ({"created": 7, "obfuscation": "zz"}, {}),
+    ],
+)
+def test_a_field_that_comes_once_is_not_missed(
+    changed: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    plain = said("a", model="m1")
+    by_event = [plain, plain, plain, said("x", **{"model": "m1", **changed}), plain, plain]
+    decoded = all_ways(b"".join(by_event), by_event)
+    assert decoded.texts == ["a", "a", "a", "x", "a", "a"]
+    for name, value in {"model": "m1", **expected}.items():
+        assert getattr(decoded, name) == value
+
+
+def test_an_error_that_looks_like_a_plain_delta_is_an_error() -> None:
+    decoded = all_ways(said("a") * 3 + said("b", error={"message": "gone"}) + said("c"))
+    assert decoded.texts == ["a", "a", "a"]
+    assert decoded.error is not None
+    assert decoded.error[0] is StreamError
+
+
+def test_a_plain_delta_named_error_is_an_error() -> None:
+    named = said("a") * 3 + b"event: error\n" + said("b")
+    decoded = all_ways(named, [said("a") * 3 + b"event: error\n", said("b")])
+    assert decoded.texts == ["a", "a", "a"]
+    assert decoded.end is End.ERROR
+
+
+def test_data_held_from_an_earlier_block_belongs_to_the_next_event() -> None:
+    first = said("a") * 3
+    body = first + b"data: {\n" + said("b")
+    assert all_ways(body, [first, b"data: {\n", said("b")]).end is End.ERROR
+
+
+def test_deeply_nested_fields_are_no_trouble() -> None:
+    deep = b"[" * 1000 + b"]" * 1000
+    plain = event(b'{"choices":[{"index":0,"delta":{"content":"a"}}],"x":' + deep + b"}")
+    assert decode([plain, plain, plain + ENDS]).texts == ["a", "a", "a"]
+
+
+def counting(reads: list[int]) -> Callable[..., Any]:
+    def read(event: dict[str, Any]) -> Any:
+        reads.append(1)
+        return read_chunks(event)
+
+    return read
+
+
+@pytest.mark.parametrize("changing", [False, True], ids=["alike", "with a field that changes"])
+@pytest.mark.parametrize("at_once", [1, 10], ids=["one a block", "ten a block"])
+def test_the_short_cuts_are_taken(changing: bool, at_once: int) -> None:
+    events = [said(str(n), padding=str(n * changing)) for n in range(1000)]
+    blocks = [b"".join(events[at : at + at_once]) for at in range(0, 1000, at_once)]
+    reads: list[int] = []
+    with mock.patch.object(deltas, "read_chunks", counting(reads)):
+        decoded = decode([*blocks, ENDS])
+    assert decoded.texts == [str(n) for n in range(1000)]
+    assert decoded.events == 1001
+    assert len(reads) < 3 * at_once + 10
+
+
+def test_what_never_repeats_is_not_learned_for_ever() -> None:
+    """A try to learn costs as much as reading the event; four in a row must do."""
+    events = [said(str(n), id=f"id{n}") for n in range(1000)]
+    reads: list[int] = []
+    with mock.patch.object(deltas, "read_chunks", counting(reads)):
+        assert len(decode(events).texts) == 1000
+    assert len(reads) < 1100
+
+
+# ------------------------------------------------------------------ any bytes at all
+
+
+@given(st.binary(max_size=300), CUTS, OPTIONS)
+@settings(max_examples=150, deadline=None)
+@example(b"\xef\xbb", [(1, False)], {})
+@example(b'{"choices":[{"message":{}}]}', [], {})
+def test_any_bytes_are_an_answer_or_an_error_of_ours(
+    body: bytes, cuts: list[tuple[int, bool]], options: dict[str, Any]
+) -> None:
+    decoded = decode(cut(body, cuts), **options)
+    assert decoded == decode([body], exact="events", **options)
+    assert decoded.error is None or issubclass(decoded.error[0], CopilotError)
+
+
+@given(JSON, st.sampled_from(("", "event: error\n", "event: ping\n")))
+@settings(max_examples=300, deadline=None)
+def test_any_json_as_data_is_read_or_an_error_of_ours(value: Any, name: str) -> None:
+    body = name.encode() + event(json.dumps(value)) + said("a") + ENDS
+    decoded = decode([body])
+    assert decoded == decode([body], exact="events")
+    assert decode_chunks([body])[0] == decoded
+
+
+@given(JSON)
+@settings(max_examples=200, deadline=None)
+def test_any_json_as_a_whole_body_is_read_or_an_error_of_ours(value: Any) -> None:
+    body = json.dumps(value).encode()
+    assert decode([body]) == decode_chunks(bytewise(body))[0]
+
+
+NESTING = (
+    ("[", "0", "]"),
+    ('{"message":', "0", "}"),
+    ('{"error":', "0", "}"),
+    ('[{"thinking":', "0", "}]"),
+)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        '{"error":%s}',
+        '{"detail":%s}',
+        '{"detail":[{"msg":%s}]}',
+        '{"error":{"code":1,"message":[%s]}}',
+        '{"object":"error","message":%s}',
+        '{"choices":[{"delta":{"content":%s}}]}',
+        '{"choices":[{"delta":{"tool_calls":[{"function":{"name":"f","arguments":%s}}]}}]}',
+        '{"choices":[{"delta":{"content":"a"}}],"usage":%s}',
+        "%s",
+    ],
+)
+def test_nesting_without_end_is_read_or_an_error_of_ours(around: str) -> None:
+    """1,010 is more than Python's stack carries, and less than what orjson refuses."""
+    for depth in (400, 1010, 100_000):
+        for opening, middle, closing in NESTING:
+            payload = (around % (opening * depth + middle + closing * depth)).encode()
+            decode([event(payload)] * 3)
+            decode([payload])
+
+
+@given(st.binary(max_size=40), st.sampled_from((b"", b"event: error\n")))
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_as_data_are_read_or_an_error_of_ours(data: bytes, name: bytes) -> None:
+    body = said("a") + name + event(data) + said("b") + DONE
+    decoded = decode([body])
+    assert decoded.texts[0] == "a"
+    assert decoded == decode(bytewise(body), exact="events")
+
+
+# ------------------------------------------------------------------ what it tells meanwhile
+
+
+def test_a_delta_is_given_as_soon_as_its_blank_line_is_here() -> None:
+    reading = decoder()
+    body = said("a")
+    assert reading.texts(body[:-1]) == []
+    assert not reading.progress
+    assert reading.texts(body[-1:]) == ["a"]
+    assert reading.progress
+
+
+@pytest.mark.parametrize(
+    ("body", "progress"),
+    [
+        (said("a"), True),
+        (said(""), False),
+        (b": comment\n\n", False),
+        (b"data:\n\n", False),
+        (event({"choices": [], "usage": {"n": 1}}), False),
+        (event({"choices": [{"delta": {"reasoning": "hm"}}]}), True),
+        (event({"choices": [{"delta": {"refusal": "no"}}]}), True),
+        (event({"choices": [{"delta": {"tool_calls": [{"id": "c"}]}}]}), True),
+        (event({"choices": [{"index": 1, "delta": {"content": "b"}}]}), True),
+        (ENDS, True),
+    ],
+)
+def test_progress_is_what_belongs_to_the_answer(body: bytes, progress: bool) -> None:
+    for ask in (DeltaDecoder.texts, DeltaDecoder.chunks):
+        reading = decoder()
+        ask(reading, body)
+        assert reading.progress is progress
+        ask(reading, b"\n")
+        assert reading.progress is False
+
+
+@pytest.mark.parametrize("changing", [False, True], ids=["alike", "with a field that changes"])
+def test_progress_holds_for_short_cuts_too(changing: bool) -> None:
+    reading = decoder()
+    for n in range(DeltaDecoder.worth_learning + 3):
+        reading.texts(said("a", created=n * changing))
+    assert reading._plain is not None
+    assert reading.texts(said("b", created=9 * changing)) == ["b"]
+    assert reading.progress
+    assert reading.texts(said("", created=10 * changing)) == []
+    assert not reading.progress
+    assert reading.events == DeltaDecoder.worth_learning + 5
+
+
+def test_finished_means_every_choice() -> None:
+    reading = decoder()
+    assert not reading.finished
+    reading.texts(said("a") + event({"choices": [{"index": 1, "delta": {"content": "b"}}]}))
+    reading.texts(ENDS)
+    assert not reading.finished
+    reading.texts(event({"choices": [{"index": 1, "delta": {}, "finish_reason": "stop"}]}))
+    assert reading.finished
+    assert not reading.ended
+
+
+def test_done_vouches_for_a_choice_without_a_finish_reason() -> None:
+    other = event({"choices": [{"index": 1, "delta": {"content": "b"}}]})
+    assert all_ways(said("a") + other + ENDS + DONE).end is End.COMPLETE
+    assert all_ways(said("a") + other + DONE).end is End.DONE
+    assert all_ways(said("a") + other + ENDS).end is End.TRUNCATED
+
+
+def test_ended_means_that_nothing_later_counts() -> None:
+    for ending in (DONE, event({"error": "x"}), event("{oops")):
+        reading = decoder()
+        reading.texts(said("a"))
+        assert not reading.ended
+        assert reading.texts(said("b") + ending + said("c")) == ["b"]
+        assert reading.ended
+        assert reading.rest_of_texts(True) == []
+
+
+def test_bytes_after_the_last_blank_line_count_only_at_the_end_of_the_body() -> None:
+    """A broken connection may have cut a number in two: what is left of it is not data."""
+    whole, cut_off = decoder(), decoder()
+    for reading in (whole, cut_off):
+        assert reading.texts(said("a") + said("b").rstrip()) == ["a"]
+    assert whole.rest_of_texts(True) == ["b"]
+    assert cut_off.rest_of_texts(False) == []
+
+
+def test_half_a_character_is_not_lost_when_the_connection_is() -> None:
+    reading = decoder()
+    assert reading.texts(event(b'{"choices":[{"delta":{"content":"a\\ud83d"}}]}')) == ["a"]
+    assert reading.rest_of_texts(False) == ["\ufffd"]
+    chunked = decoder()
+    chunked.chunks(event(b'{"choices":[{"index":2,"delta":{"refusal":"\\ud83d"}}]}'))
+    (chunk,) = chunked.rest_of_chunks(False)
+    assert (chunk.index, chunk.refusal) == (2, "\ufffd")
+
+
+# ------------------------------------------------------------------ strict or not
+
+
+def test_malformed_lines_are_skipped_and_counted_where_asked() -> None:
+    body = said("a") + event("{oops") + said("b") + event("[1]") + event("NaN") + said("c") + ENDS
+    decoded = all_ways(body, strict=False)
+    assert decoded.texts == ["a", "b", "c"]
+    assert decoded.skipped == 3
+    assert decoded.events == 4
+    assert decoded.end is End.COMPLETE
+
+
+def test_a_malformed_line_is_an_error_after_the_text_before_it() -> None:
+    decoded = all_ways(said("a") + event("{oops") + said("b"))
+    assert decoded.texts == ["a"]
+    assert decoded.error is not None
+    kind, message, _, _, body = decoded.error
+    assert kind is MalformedDataError
+    assert "{oops" in message
+    assert body == "{oops"
+
+
+def test_an_error_event_that_is_no_json_is_an_error_where_nothing_else_is() -> None:
+    decoded = all_ways(said("a") + b"event: error\ndata: out of luck\n\n", strict=False)
+    assert decoded.error is not None
+    assert decoded.error[0] is StreamError
+    assert "out of luck" in decoded.error[1]
+
+
+def test_half_an_event_at_the_end_is_never_malformed() -> None:
+    body = said("a") + said("b")[:-12]
+    decoded = all_ways(body)
+    assert (decoded.texts, decoded.end, decoded.skipped) == (["a"], End.TRUNCATED, 0)
+    assert all_ways(body, strict=False) == decoded
+
+
+def test_a_long_error_message_is_cut() -> None:
+    long = "x" * 100_000
+    decoded = decode([event({"error": {"message": long, "type": long, "code": long}})])
+    assert decoded.error is not None
+    _, message, code, kind, body = decoded.error
+    for text in (message, code or "", kind or "", body or ""):
+        assert len(text) < 1000
+
+
+# ------------------------------------------------------------------ bounds
+
+
+@pytest.mark.parametrize("limit", [60, 100])
+def test_an_event_beyond_the_bound_is_an_error_after_what_came_before(limit: int) -> None:
+    body = said("a") + said("b" * 100) + said("c")
+    ways = list(cut_at_random(body, seed=limit, ways=20))
+    decoded = all_ways(body, *ways, [said("a"), body[len(said("a")) :]], max_event_bytes=limit)
+    assert decoded.texts == ["a"]
+    assert decoded.error is not None
+    assert decoded.error[0] is EventTooLargeError
+
+
+def test_an_unfinished_event_beyond_the_bound_is_an_error_too() -> None:
+    body = said("a") + b"data: " + b"x" * 500
+    ways = list(cut_at_random(body, seed=1, ways=20))
+    decoded = all_ways(body, *ways, max_event_bytes=100)
+    assert decoded.texts == ["a"]
+    assert decoded.error is not None
+    assert decoded.error[0] is EventTooLargeError
+
+
+def test_many_small_events_in_one_block_are_no_large_event() -> None:
+    body = said("a") * 50
+    decoded = all_ways(body, [body[:100], body[100:]], max_event_bytes=60)
+    assert decoded.texts == ["a"] * 50
+
+
+def test_done_before_a_large_event_wins() -> None:
+    assert (
+        all_ways(said("a") + ENDS + DONE + said("x" * 500), max_event_bytes=100).end is End.COMPLETE
+    )
+
+
+def test_a_document_beyond_the_bound_is_an_error() -> None:
+    body = json.dumps({"choices": [{"message": {"content": "x" * 500}}]}).encode()
+    decoded = all_ways(body, max_event_bytes=100)
+    assert decoded.error is not None
+    assert decoded.error[0] is EventTooLargeError
+    assert all_ways(body, max_event_bytes=600).texts == ["x" * 500]
+
+
+# ------------------------------------------------------------------ the body's form
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"Internal Server Error",
+        b"oops\n\noops",
+        b": comment, and no more\n\n",
+        b"\xef\xbb\xbf no stream",
+        b"retry: 1\n\n",
+    ],
+)
+def test_text_that_is_no_event_stream_is_cut_off_or_no_answer_by_its_label(body: bytes) -> None:
+    assert all_ways(body).end is End.TRUNCATED
+    decoded = all_ways(body, media_type="text/plain")
+    assert decoded.error is not None
+    assert decoded.error[0] is UnexpectedContentError
+    assert "text/plain" in decoded.error[1]
+    assert decoded.error[4] == body.decode()
+
+
+@pytest.mark.parametrize("body", [b"", b"\n\n", b" \r\n", b"\xef\xbb\xbf\n"])
+def test_nothing_at_all_is_cut_off(body: bytes) -> None:
+    assert all_ways(body).end is End.TRUNCATED
+
+
+def test_blank_lines_before_a_stream_are_no_document() -> None:
+    assert all_ways(b"\n" * 100 + said("a") + ENDS).texts == ["a"]
+    assert all_ways(b"\r\n" + said("a") + ENDS).texts == ["a"]
+
+
+def test_blanks_before_a_document_are_skipped() -> None:
+    body = (
+        b"\xef\xbb\xbf \r\n\t" + b'{"choices":[{"message":{"content":"a"},"finish_reason":"stop"}]}'
+    )
+    assert all_ways(body).texts == ["a"]
+
+
+def test_an_error_document_is_the_servers_error() -> None:
+    decoded = all_ways(b'{"error":{"message":"no","code":"c","type":"t"}}')
+    assert decoded.error is not None
+    assert decoded.error[0] is StreamError
+    assert decoded.error[2:4] == ("c", "t")
+    assert all_ways(b'{"detail":"Not Found"}').error is not None
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"choices":[]}', b'{"choices":{}}', b"{}", b'{"object":"list"}']
+)
+def test_a_document_without_a_choice_is_no_answer(body: bytes) -> None:
+    decoded = all_ways(body)
+    assert decoded.error is not None
+    assert decoded.error[0] is UnexpectedContentError
+
+
+def test_a_document_cut_off_by_a_lost_connection_says_nothing() -> None:
+    reading = decoder()
+    assert reading.texts(b'{"choices":[{"message":{"content":"a"}}]}') == []
+    assert reading.rest_of_texts(False) == []
+    assert reading.failure is None
