@@ -356,6 +356,9 @@ class DeltaDecoder:
 
 
 def _loads(data: bytes | str) -> Any:
+    """Return what orjson reads, or None where it does not: read_object() may yet."""
+    if len(data) == len(_DONE):
+        return None  # most likely it is [DONE]; raising for it costs more than an event
     try:
         return orjson.loads(data)
     except ValueError:
