@@ -73,7 +73,8 @@ class Body:
 
         The clock runs on until clock.stop(): making sense of bytes is still waiting for
         the answer, or a server could keep us at work on comments for good.
-        Raises one of ours; after it, and after cancellation, the body is of no more use.
+        Raises one of ours, and after it the body is of no more use. Cancelling loses no
+        bytes: the next read() goes on.
         """
         started = self._loop.time()
         if started - self._gave_way > GIVE_WAY_SECONDS:

@@ -75,6 +75,7 @@ class Watchdog:
         "_patience",
         "_shortest",
         "_silence",
+        "_silent",
         "_stalled",
         "_started",
         "_timeouts",
@@ -90,6 +91,7 @@ class Watchdog:
         self._expire = expire
         self._silence = _or_forever(timeouts.silence)
         self._patience = _or_forever(timeouts.stall)
+        self._silent = 0.0  # seconds waited since the last byte, the current wait aside
         self._stalled = 0.0  # seconds waited since the last progress, the current wait aside
         self.spent = spent
         self._started: float | None = None
@@ -109,11 +111,12 @@ class Watchdog:
             self._timer.cancel()
             self._timer = self._loop.call_at(deadline, self._fire)
 
-    def stop(self, now: float) -> None:
-        """The wait is over: the caller works on what has come."""
+    def stop(self, now: float, *, silent: bool = False) -> None:
+        """The wait is over: the caller works on what has come; silent: on what came before."""
         if self._started is not None:
             waited = now - self._started
             self._started = None
+            self._silent = self._silent + waited if silent else 0.0
             self._stalled += waited
             self.spent += waited
             self._reckon()
@@ -138,7 +141,7 @@ class Watchdog:
 
     def _reckon(self) -> None:
         self._shortest = min(
-            self._silence,
+            self._silence - self._silent,
             self._patience - self._stalled,
             _or_forever(self._timeouts.total) - self.spent,
         )

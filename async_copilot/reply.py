@@ -178,7 +178,7 @@ class Reply(Answer):
             async with asyncio.timeout_at(None if due == math.inf else due):
                 block = await self._block()
         except TimeoutError:
-            self._stop_clock()
+            self._stop_clock(silent=True)
             return []
         return self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
 
@@ -211,9 +211,9 @@ class Reply(Answer):
             self._stop_clock()
         return items
 
-    def _stop_clock(self) -> None:
+    def _stop_clock(self, *, silent: bool = False) -> None:
         if self._body is not None:
-            self._body.clock.stop(self._body.arrived)
+            self._body.clock.stop(self._body.arrived, silent=silent)
 
     async def _block(self) -> bytes:
         """Return the next block of the body; nothing, at its end or where it broke for good."""

@@ -106,7 +106,7 @@ async def serve(pace: float) -> None:
     async with FaultServer(route=lambda request: answer(request, pace)) as server:
         print(server.url, flush=True)  # noqa: T201  # the parent reads it
         await asyncio.to_thread(sys.stdin.read)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(min(1.0, 4 * pace))  # the client's FINs are on their way
         seen = {
             "requests": len(server.requests),
             "connections": len(server.connections),

@@ -1,0 +1,1 @@
+"""The relay as a person sees it, in a real browser."""

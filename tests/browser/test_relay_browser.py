@@ -1,0 +1,91 @@
+"""The README's relay and its page in Chromium: typed, read while it grows, closed."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+from recipes.readme import code
+from recipes.serving import aiohttp_relay
+
+from async_copilot.fake_server import Answer, ErrorFrame, FakeServer, Repeat, Stall
+
+if TYPE_CHECKING:
+    from playwright.async_api import Page
+
+pytestmark = pytest.mark.browser
+
+WORDS = ["Grüße ", "an ", "<b>Heiner</b>, ", "schön, ", "dass ", "du\n\n", "da ", "bist. "]
+TEXT = "".join(WORDS)
+
+
+@asynccontextmanager
+async def tab(upstream: FakeServer) -> AsyncIterator[Page]:
+    """A tab of Chromium with the relay's page in it."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415  # of the extra "browser"
+
+    chromium = shutil.which("chromium")
+    assert chromium, "no chromium here; on Debian: apt-get install chromium"
+    async with (
+        aiohttp_relay(upstream, page=code("relay-page")) as url,
+        async_playwright() as playwright,
+        await playwright.chromium.launch(executable_path=chromium) as browser,
+        await browser.new_page() as page,
+    ):
+        await page.goto(url)
+        yield page
+
+
+async def ask(page: Page, question: str) -> None:
+    """Type a question, a key at a time, and send it off."""
+    await page.locator("#message").fill("")
+    await page.locator("#message").press_sequentially(question)
+    await page.get_by_role("button", name="Send").click()
+
+
+async def growing(page: Page, *, until: str) -> list[str]:
+    """Return what #answer shows, each time it has changed, until it begins with this."""
+    seen = [""]
+    while not seen[-1].startswith(until):
+        change = "seen => document.querySelector('#answer').textContent !== seen"
+        await page.wait_for_function(change, arg=seen[-1], timeout=5000)
+        seen.append(await page.locator("#answer").text_content() or "")
+    return seen
+
+
+async def test_typed_text_is_answered_piece_by_piece() -> None:
+    async with FakeServer(Answer(WORDS, pace=8, times=None)) as upstream, tab(upstream) as page:
+        await ask(page, "Hello, wörld")
+        seen = await growing(page, until=TEXT)
+        assert seen[-1] == TEXT
+        assert len(seen) >= 6, "it grew while the eye was on it"
+        assert all(later.startswith(earlier) for earlier, later in pairwise(seen))
+        assert upstream.requests[0].text == "Hello, wörld"
+        await ask(page, "And again")
+        assert (await growing(page, until=TEXT))[-1] == TEXT
+
+
+@pytest.mark.parametrize(
+    "script",
+    [Answer(WORDS, pace=20, fault=Repeat()), Answer(WORDS, fault=Stall(after=3))],
+    ids=["while text flows", "while the server says nothing"],
+)
+async def test_the_chat_server_sees_a_closed_tab_within_a_second(script: Answer) -> None:
+    async with FakeServer(script) as upstream, tab(upstream) as page:
+        await ask(page, "Hello")
+        await growing(page, until="".join(WORDS[:3]))
+        assert upstream.disconnects == 0
+        await page.close()
+        await upstream.until(lambda: upstream.disconnects == 1, within=1.0)
+
+
+async def test_an_error_is_shown_after_the_text_that_came() -> None:
+    script = Answer(WORDS[:2], fault=ErrorFrame("out of memory"))
+    async with FakeServer(script) as upstream, tab(upstream) as page:
+        await ask(page, "Hello")
+        seen = await growing(page, until="".join(WORDS[:2]) + " [")
+        assert seen[-1] == "".join(WORDS[:2]) + " [StreamError]"

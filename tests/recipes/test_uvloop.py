@@ -1,0 +1,102 @@
+"""The recipe for uvloop, and what its transports and timers could break."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from async_copilot import CopilotClient, DisconnectedError, End
+from async_copilot.fake_server import Answer, FakeServer, Reset, Script, Stall
+
+from .readme import recipe
+
+pytestmark = pytest.mark.recipes
+
+WORDS = [f"word{number} " for number in range(20)]
+
+
+def test_the_recipe_runs() -> None:
+    server = FakeServer("Hello")
+    ready, over = threading.Event(), threading.Event()
+
+    async def serve() -> None:
+        async with server:
+            ready.set()
+            while not over.is_set():  # noqa: ASYNC110  # it is set in another thread
+                await asyncio.sleep(0.01)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        assert ready.wait(5)
+        reply = recipe("uvloop", BASE_URL=server.url).run()
+    finally:
+        over.set()
+        thread.join()
+    assert (reply.text, reply.end) == ("Hello", End.COMPLETE)
+
+
+async def whole() -> None:
+    async with FakeServer(Answer(WORDS, pace=200)) as server, client_of(server) as client:
+        reply = await client.complete("Hi")
+        assert reply.text == "".join(WORDS)
+
+
+async def batches() -> None:
+    async with (
+        FakeServer(Answer(WORDS, pace=100)) as server,
+        client_of(server) as client,
+        client.stream("Hi") as reply,
+    ):
+        pieces = [piece async for piece in reply.batches(interval=0.05)]
+    assert "".join(pieces) == "".join(WORDS)
+    assert 2 < len(pieces) < 12
+
+
+async def leaving() -> None:
+    script = Answer(WORDS, fault=Stall(after=2))
+    async with FakeServer(script) as server, client_of(server) as client:
+        async with client.stream("Hi") as reply:
+            async for _ in reply:
+                break
+        await server.until(lambda: server.disconnects == 1, within=1.0)
+        assert reply.end is End.CANCELLED
+
+
+async def reset() -> None:
+    script: Script = [Answer(WORDS, fault=Reset(after=0)), Answer(WORDS, fault=Reset(after=5))]
+    async with FakeServer(script) as server, client_of(server) as client:
+        with pytest.raises(DisconnectedError) as caught:
+            await client.complete("Hi")
+        assert caught.value.reply is not None
+        assert caught.value.reply.text == "".join(WORDS[:5])
+        assert caught.value.retries == 1
+
+
+async def stale() -> None:
+    """A pooled connection that the server has closed is known as such."""
+    async with FakeServer("Hello", keep_alive=0.05) as server, client_of(server) as client:
+        for _ in range(3):
+            reply = await client.complete("Hi")
+            assert reply.timing.retries == 0
+            await asyncio.sleep(0.1)
+
+
+def client_of(server: FakeServer) -> CopilotClient:
+    return CopilotClient(base_url=server.url)
+
+
+@pytest.mark.parametrize("program", [whole, batches, leaving, reset, stale])
+def test_streams_behave_as_on_asyncio(program: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    import uvloop  # noqa: PLC0415  # of the extra "recipes"
+
+    async def main() -> None:
+        await program()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not left
+
+    uvloop.run(main(), debug=True)
