@@ -9,76 +9,123 @@ Three doors::
 and a fourth for other transports, without I/O: ``SSEDecoder().feed(bytes)``.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-from . import errors
-from .errors import *  # noqa: F403  # the whole tree, by its __all__
 from .version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .answer import Answer, Choice, End, Timing, ToolCall
     from .chat import ChatChunk, ToolCallDelta
     from .client import CopilotClient, content_deltas
     from .clocks import Timeouts
     from .conversation import Conversation
+    from .errors import (
+        AmnesiaWarning,
+        AuthenticationError,
+        BadRequestError,
+        ClientClosedError,
+        ClockError,
+        ConnectionFailedError,
+        ConnectTimeoutError,
+        CopilotError,
+        DisconnectedError,
+        EventTooLargeError,
+        HTTPStatusError,
+        InvalidHTTPError,
+        InvalidRequestError,
+        MalformedDataError,
+        NotFoundError,
+        ProtocolError,
+        RateLimitError,
+        RedirectError,
+        ReplyInUseError,
+        ServerStatusError,
+        SilenceTimeoutError,
+        StallTimeoutError,
+        StreamError,
+        TotalTimeoutError,
+        TruncatedError,
+        TurnInProgressError,
+        UnexpectedContentError,
+        UnexpectedStatusError,
+        UsageError,
+        WrongLoopError,
+    )
     from .observer import Observer
+    from .parts import image_part, text_part, tool_result
     from .reply import Reply
     from .runner import post_request
     from .sse import ServerSentEvent, SSEDecoder
 
 __all__ = [
+    "AmnesiaWarning",
     "Answer",
+    "AuthenticationError",
+    "BadRequestError",
     "ChatChunk",
     "Choice",
+    "ClientClosedError",
+    "ClockError",
+    "ConnectTimeoutError",
+    "ConnectionFailedError",
     "Conversation",
     "CopilotClient",
+    "CopilotError",
+    "DisconnectedError",
     "End",
+    "EventTooLargeError",
+    "HTTPStatusError",
+    "InvalidHTTPError",
+    "InvalidRequestError",
+    "MalformedDataError",
+    "NotFoundError",
     "Observer",
+    "ProtocolError",
+    "RateLimitError",
+    "RedirectError",
     "Reply",
+    "ReplyInUseError",
     "SSEDecoder",
     "ServerSentEvent",
+    "ServerStatusError",
+    "SilenceTimeoutError",
+    "StallTimeoutError",
+    "StreamError",
     "Timeouts",
     "Timing",
     "ToolCall",
     "ToolCallDelta",
+    "TotalTimeoutError",
+    "TruncatedError",
+    "TurnInProgressError",
+    "UnexpectedContentError",
+    "UnexpectedStatusError",
+    "UsageError",
+    "WrongLoopError",
     "__version__",
     "content_deltas",
+    "image_part",
     "post_request",
+    "text_part",
+    "tool_result",
 ]
-__all__ += errors.__all__
 
-# Imported when first asked for (PEP 562): ``python -m async_copilot --help`` imports this
-# package, too, and shall answer before aiohttp has loaded.
-_HOMES = {
-    "Answer": "answer",
-    "ChatChunk": "chat",
-    "Choice": "answer",
-    "Conversation": "conversation",
-    "CopilotClient": "client",
-    "End": "answer",
-    "Observer": "observer",
-    "Reply": "reply",
-    "SSEDecoder": "sse",
-    "ServerSentEvent": "sse",
-    "Timeouts": "clocks",
-    "Timing": "answer",
-    "ToolCall": "answer",
-    "ToolCallDelta": "chat",
-    "content_deltas": "client",
-    "post_request": "runner",
-}
-
+# Imported when first asked for (PEP 562): ``python -m async_copilot --version`` imports this
+# package too, and shall answer before aiohttp, or even typing, has loaded. From left to
+# right, as they import each other.
+_HOMES = "errors sse chat parts clocks answer observer reply conversation client runner"
 
 if not TYPE_CHECKING:  # a type checker shall see that other names do not exist
 
-    def __getattr__(name: str) -> Any:
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-        globals()[name] = value
-        return value
+    def __getattr__(name):
+        from importlib import import_module  # noqa: PLC0415  # see above
 
+        for home in _HOMES.split() if name in __all__ else ():
+            module = import_module(f"{__name__}.{home}")
+            if name in module.__all__:
+                value = getattr(module, name)
+                globals()[name] = value
+                return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__():
+        return sorted({*globals(), *__all__})

@@ -7,13 +7,14 @@ Each rule here answers a behaviour of aiohttp 3.14 that a stream can meet:
 - An exception on the stream comes before bytes that arrived earlier. They are taken
   out first, and the exception is raised by the next read.
 - Reading a full buffer never gives way to the event loop; read() does, now and then.
-- Broken chunk framing can leave the reader waiting for good, ``sock_read`` or not; the
-  watchdog ends that wait.
+- Broken chunk framing leaves the reader waiting for good, ``sock_read`` or not. That the
+  connection was closed ends the wait, or else the watchdog does.
 """
 
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakSet
 
 import aiohttp
 
@@ -33,7 +34,16 @@ BLOCK_BYTES = 64 * 1024  # a block and its copies stay in the processor's cache
 DRAIN_BYTES = 64 * 1024  # after [DONE]; an honest body ends within a few bytes
 DRAIN_SECONDS = 0.25  # the last chunk of a body travels with [DONE] or right behind it
 GIVE_WAY_SECONDS = 0.01  # other tasks wait no longer than this for a full buffer
-WAITED_SECONDS = 0.001  # a read that took this long has given way by itself
+
+
+# The futures of aiohttp's that tell of a connection's end, each with a callback that takes
+# its exception: a future whose exception nobody takes is reported.
+_CLOSED: WeakSet[asyncio.Future[None]] = WeakSet()
+
+
+def _take_note(closed: asyncio.Future[None]) -> None:
+    if not closed.cancelled():
+        closed.exception()
 
 
 class Body:
@@ -47,6 +57,7 @@ class Body:
     """
 
     __slots__ = (
+        "_closed",
         "_failure",
         "_gave_way",
         "_loop",
@@ -67,6 +78,13 @@ class Body:
         self.arrived = self._gave_way = self._loop.time()
         self._reader = response.content
         self._failure: CopilotError | None = None
+        protocol = response.connection and response.connection.protocol
+        self._closed: asyncio.Future[None] | None = getattr(protocol, "closed", None)
+        if self._closed is not None:
+            if self._closed not in _CLOSED:
+                _CLOSED.add(self._closed)
+                self._closed.add_done_callback(_take_note)
+            self._closed.add_done_callback(self._connection_closed)
 
     async def read(self) -> bytes:
         """Return the next block, b"" at the end of the body.
@@ -77,25 +95,28 @@ class Body:
         bytes: the next read() goes on.
         """
         started = self._loop.time()
-        if started - self._gave_way > GIVE_WAY_SECONDS:
+        waits = self._reader.total_bytes == self.bytes and not self._reader.is_eof()
+        full = started - self._gave_way > GIVE_WAY_SECONDS
+        if full:
             await asyncio.sleep(0)
             started = self._gave_way = self._loop.time()
         if self._failure is not None:
             raise self._failure
-        if not self._reader.is_eof():
+        if waits or full:
             self.clock.start(started)
         try:
             block = await self._reader.read(BLOCK_BYTES)
-        except CopilotError:
-            raise
-        except Exception as error:  # the pure-Python parser raises what is no ClientError
-            self._failure = translate(error)
+        except Exception as error:  # noqa: BLE001  # the pure-Python parser raises any kind
+            failure = error if isinstance(error, CopilotError) else translate(error)
+            self._failure = failure
             block = self._arrived_before_failure()
+            if not block and failure is error:
+                raise
             if not block:
-                raise self._failure from error
+                raise failure from error
         finally:
             self.arrived = self._loop.time()
-        if self.arrived - started > WAITED_SECONDS:
+        if waits:
             self._gave_way = self.arrived
         self.bytes += len(block)
         return block
@@ -122,25 +143,28 @@ class Body:
 
     def close(self) -> None:
         self.clock.cancel()
+        if self._closed is not None:
+            self._closed.remove_done_callback(self._connection_closed)
         if self._reader.at_eof():
             self.response.release()
         else:
             self.response.close()
 
+    def _connection_closed(self, _: asyncio.Future[None]) -> None:
+        # Where the parser meets broken framing, aiohttp closes the connection and tells
+        # the reader nothing: neither an end nor an exception.
+        if not self._reader.is_eof() and self._reader.exception() is None:
+            self._reader.set_exception(
+                InvalidHTTPError("the server's answer broke off: its framing is no HTTP")
+            )
+
     def _arrived_before_failure(self) -> bytes:
-        # The way to the bytes that aiohttp's reader holds behind its exception: without
-        # one, read_nowait() hands them out. (Taking some may let it parse more.)
-        blocks = []
-        while True:
-            self._reader.set_exception(None)  # type: ignore[arg-type]
-            try:
-                block = self._reader.read_nowait()
-            except Exception:  # noqa: BLE001  # whatever it is, the first failure is the news
-                break
-            if not block:
-                break
-            blocks.append(block)
-        return b"".join(blocks)
+        # aiohttp's reader holds bytes behind its exception; without one it hands them out.
+        self._reader.set_exception(None)  # type: ignore[arg-type]
+        try:
+            return self._reader.read_nowait()
+        except Exception:  # noqa: BLE001  # whatever it is, the first failure is the news
+            return b""
 
 
 def translate(error: Exception, where: str = "the server") -> CopilotError:

@@ -75,6 +75,7 @@ class Conversation:
         self._client = client
         self._options = options
         self._messages: list[dict[str, Any]] = []
+        self._begun = False  # a turn has ended well: the server knows the system prompt
         self._busy = False
 
     @property
@@ -134,6 +135,7 @@ class Conversation:
             "model": self.model,
             "provider": self.provider,
             "keep_partial": self.keep_partial,
+            "begun": self._begun,
             "conversation": self.handle,
             "history": self.history,
         }
@@ -146,16 +148,18 @@ class Conversation:
         """
         try:
             if saved["format"] != _FORMAT:
-                raise InvalidRequestError(
-                    f"the saved conversation has format {saved['format']!r}; this release "
-                    f"reads format {_FORMAT}"
-                )
+                raise ValueError(f"format {saved['format']!r}; this release reads {_FORMAT}")
+            if not isinstance(saved["history"], list):
+                raise TypeError("its history is no list")
+            if not isinstance(saved["system"], str | None):
+                raise TypeError("its system prompt is no text")
             settings = ("memory", "system", "model", "provider", "keep_partial")
             chat = cls(client, **{name: saved[name] for name in settings}, **options)
-            chat.id = saved["id"]
-            chat.handle = saved["conversation"]
+            chat.id = str(uuid.UUID(saved["id"]))
+            chat.handle = None if saved["conversation"] is None else dict(saved["conversation"])
+            chat._begun = bool(saved["begun"])
             chat._messages = request_messages(saved["history"])
-        except (KeyError, TypeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise InvalidRequestError(
                 f"this is no saved conversation ({type(error).__name__}: {error}); give "
                 f"what to_dict() returned"
@@ -181,7 +185,7 @@ class Conversation:
                 'with memory="server" a turn is one user message, since g4f drops the '
                 'others or shares them between clients; use memory="client" for more'
             )
-        if self.system and not self._messages:
+        if self.system and not self._begun:
             return [_with_system(self.system, messages[0])]
         return messages
 
@@ -190,6 +194,7 @@ class Conversation:
         ended_well = reply.end is not None and reply.end.ok
         if not (ended_well or (self.keep_partial and reply.text)):
             return
+        self._begun = self._begun or ended_well
         self._messages += [*messages, reply.message]
         if self.memory == "server" and reply.conversation is not None:
             reply.remembered = _same(self.handle, reply.conversation)

@@ -8,10 +8,15 @@ from itertools import chain
 
 from .errors import CopilotError
 
-__all__ = ["Mask"]
+__all__ = ["Mask", "is_secret"]
 
 _SECRET_HEADERS = ("authorization", "cookie", "key", "token", "secret")
 _SHORT = 8  # characters; a key such as "x" is struck out only where it stands alone
+
+
+def is_secret(header: str) -> bool:
+    """True for a header that carries credentials, by its name."""
+    return any(word in header.lower() for word in _SECRET_HEADERS)
 
 
 class Mask:
@@ -26,7 +31,7 @@ class Mask:
     def text(self, text: str) -> str:
         secrets: set[str] = set()
         for name, value in chain.from_iterable(headers.items() for headers in self._headers):
-            if any(word in name.lower() for word in _SECRET_HEADERS):
+            if is_secret(name):
                 secrets |= {value, value.rpartition(" ")[2]} - {""}
         for secret in sorted(secrets, key=len, reverse=True):
             pattern = re.escape(secret)

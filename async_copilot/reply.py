@@ -207,7 +207,8 @@ class Reply(Answer):
             self._over = True
         self._note(decoder, items)
         if items:
-            self._handed_out = True
+            # A chunk that holds no more than a role may come twice; text may not.
+            self._handed_out = self._handed_out or decoder.progress or type(items[0]) is str
             self._stop_clock()
         return items
 

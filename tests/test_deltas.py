@@ -170,6 +170,12 @@ def test_an_error_that_looks_like_a_plain_delta_is_an_error() -> None:
     assert decoded.error[0] is StreamError
 
 
+def test_an_error_of_groqs_kind_is_an_error_beside_choices_too() -> None:
+    decoded = all_ways(said("a") * 3 + event({"choices": [], "x_groq": {"error": "full"}}))
+    assert decoded.error is not None
+    assert "full" in decoded.error[1]
+
+
 def test_a_plain_delta_named_error_is_an_error() -> None:
     named = said("a") * 3 + b"event: error\n" + said("b")
     decoded = all_ways(named, [said("a") * 3 + b"event: error\n", said("b")])

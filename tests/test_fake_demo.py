@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 from fake_client import chat_body, content_of, events_of, post
 
+from async_copilot.fake_server import FakeServer
 from async_copilot.fake_server.demo import demo
 from async_copilot.fake_server.request import Request, read_request
 from async_copilot.fake_server.script import Pace, pieces_of
-from async_copilot.fake_server import FakeServer
 
 UNKNOWN = "I do not know your name: you have not told me yet."
 QUESTIONS = ["Who am I?", "What is my name?", "Tell me something about my name."]

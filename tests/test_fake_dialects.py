@@ -10,8 +10,8 @@ from typing import Any, get_args
 import pytest
 from fake_client import chat_body, content_of, events_of, post, raw_bytes, send_raw
 
-from async_copilot.fake_server.plan import DIALECTS, DialectName
 from async_copilot.fake_server import Answer, ErrorFrame, FakeServer, Stall, ToolCall
+from async_copilot.fake_server.plan import DIALECTS, DialectName
 
 # What differs from reply to reply, and the counts that are estimates anywhere.
 VARYING = re.compile(

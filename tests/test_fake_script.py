@@ -12,9 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_copilot.fake_server.openai import Envelope
-from async_copilot.fake_server.plan import DIALECTS, Drop, Head, Pause, Send, plan
-from async_copilot.fake_server.script import answers_of, pieces_of, script_from_json
 from async_copilot.fake_server import (
     Answer,
     BrokenFraming,
@@ -29,6 +26,9 @@ from async_copilot.fake_server import (
     ToolCall,
     Truncate,
 )
+from async_copilot.fake_server.openai import Envelope
+from async_copilot.fake_server.plan import DIALECTS, Drop, Head, Pause, Send, plan
+from async_copilot.fake_server.script import answers_of, pieces_of, script_from_json
 
 ENVELOPE = Envelope("chatcmpl-x", 1, "m", "Copilot", {"conversation_id": "c"}, False, 8)
 FAULTS = [Stall, Truncate, Close, Reset, BrokenFraming, ErrorFrame, Raw, HugeEvent, Repeat]

@@ -1,0 +1,73 @@
+"""argv in, exit status out: ``python -m async_copilot``, and the command ``async-copilot``.
+
+The command line is read before anything heavy is imported, so that ``--help`` and
+``--version`` answer at once. All that is printed outside of a run is printed here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Sequence
+
+from .console.argument_parser import PROGRAM, TextAskedError, UsageProblemError
+from .console.arguments import parse
+from .console.exit_status import ExitStatus
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the console; return its exit status."""
+    given = sys.argv[1:] if argv is None else argv
+    try:
+        options = parse(given, os.environ)
+    except TextAskedError as asked:
+        return _show(str(asked))
+    except UsageProblemError as problem:
+        print(f"{PROGRAM}: {problem}; see {PROGRAM} --help", file=sys.stderr)  # noqa: T201  # prints go here
+        return _refuse(str(problem)) if "--json" in given else ExitStatus.USAGE
+    try:
+        from .console.run import LOOKUP_THREADS, run  # noqa: PLC0415  # aiohttp, only now
+    except KeyboardInterrupt:
+        return ExitStatus.INTERRUPTED
+    status = run(options)
+    _leave_threads(LOOKUP_THREADS, status)
+    return status
+
+
+def _show(text: str) -> int:
+    """Print a text; a reader that leaves early, such as head, is no failure to tell of."""
+    try:
+        print(text, end="", flush=True)  # noqa: T201  # prints go here
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitStatus.OUTPUT_CLOSED
+    return ExitStatus.COMPLETE
+
+
+def _refuse(problem: str) -> int:
+    """Print the summary that ``--json`` promises, for a command line that cannot be used."""
+    from .console.json_lines import line_of, summary  # noqa: PLC0415  # aiohttp, only now
+
+    _show(line_of(summary(0, ExitStatus.USAGE, problem=problem)) + "\n")
+    return ExitStatus.USAGE
+
+
+def _leave_threads(name: str, status: int) -> None:
+    """End here and now if a name is still being looked up; Python would wait for it."""
+    for thread in threading.enumerate():
+        if thread.name.startswith(name):
+            thread.join(0.1)
+            if thread.is_alive():
+                for stream in (sys.stdout, sys.stderr):
+                    with contextlib.suppress(OSError, ValueError, AttributeError):
+                        stream.flush()
+                os._exit(status)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,236 @@
+"""The command line's grammar and help: argv in, plain values out. No I/O.
+
+Imports neither aiohttp nor asyncio, so that ``--help`` and ``--version`` answer at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from ..version import __version__
+from .exit_status import ExitStatus
+
+__all__ = [
+    "CLOCKS",
+    "DEFAULT_URL",
+    "PROGRAM",
+    "TextAskedError",
+    "UsageProblemError",
+    "parsed",
+    "path_of",
+]
+
+PROGRAM = "async-copilot"
+DEFAULT_URL = "http://localhost:1337/v1"
+CLOCKS = {
+    "connect": "longest wait for a connection (10)",
+    "silence": "longest wait without a byte from the server (300)",
+    "stall": "longest wait with bytes, but none of the answer (600)",
+    "total": "longest wait for one answer in all (off)",
+}
+
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
+
+_DESCRIPTION = """\
+Talk to a chat-completions server, above all g4f's Copilot on localhost. The answer is
+written to stdout as it comes, everything else to stderr.
+
+Without messages: greet the server, then ask it about the name, in one conversation."""
+
+_EPILOG = """\
+examples:
+  {program} --demo                                 try it without any server
+  {program} "Hi, I am Ann" "Who am I?"             two turns of one conversation
+  git diff | {program} "Review this change"        the pipe goes under the message
+  {program} - < question.txt                       the message itself from stdin
+  {program} -i --save chat.json                    chat, and keep the conversation
+  {program} --resume chat.json "And then?"         go on with it
+  {program} --memory client --url https://api.example.com/v1 --model large \\
+                --api-key-env EXAMPLE_KEY "Hi"         any other server
+  {program} --json "Hi" | tail -n 1                verdict, text, usage, timing
+
+environment (an option wins over its variable):
+  ASYNC_COPILOT_URL       the server, {url} by default
+  ASYNC_COPILOT_API_KEY   its key. There is no option for the key itself: every user of
+                          the machine could read it in the list of processes.
+  ASYNC_COPILOT_MODEL     the model, "" (the server chooses) by default
+  ASYNC_COPILOT_PROVIDER  g4f's provider, Copilot by default
+  ASYNC_COPILOT_HISTORY   a file that keeps what was typed in chats; none by default
+  NO_COLOR                set to anything: no dimmed text
+
+exit status:
+{statuses}
+"""
+
+
+class UsageProblemError(Exception):
+    """The command line cannot be used; the text says why."""
+
+
+class TextAskedError(Exception):
+    """``--help`` or ``--version``: the text is all there is to do."""
+
+
+def parsed(argv: Sequence[str]) -> dict[str, Any]:
+    """Return the value of every option by its name; of a clock only where it was given.
+
+    Raises UsageProblemError or TextAskedError.
+    """
+    args = list(argv)
+    # Options may stand among the messages, which argparse allows only without "--".
+    end = args.index("--") if "--" in args else len(args)
+    values = vars(_parser().parse_intermixed_args(args[:end]))
+    values["messages"] += args[end + 1 :]
+    return values
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("unrecognized"):
+            message += " (a message that begins with - goes behind --)"
+        raise UsageProblemError(message)
+
+
+class _Show(argparse.Action):
+    """``--help`` and ``--version``, which leave the writing to ``__main__``."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
+        raise TextAskedError(self.const or parser.format_help())
+
+
+def _parser() -> _Parser:
+    statuses = [f"  {status.value:<4} {status.meaning}" for status in ExitStatus]
+    parser = _Parser(
+        prog=PROGRAM,
+        usage="%(prog)s [options] [message ...]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG.format(program=PROGRAM, url=DEFAULT_URL, statuses="\n".join(statuses)),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    _add_conversation(parser)
+    _add_server(parser.add_argument_group("server"))
+    _add_output(parser.add_argument_group("output"))
+    other = parser.add_argument_group("other")
+    show: dict[str, Any] = {"action": _Show, "nargs": 0, "default": argparse.SUPPRESS}
+    other.add_argument("-h", "--help", help="show this text", **show)
+    version = f"{PROGRAM} {__version__}\n"
+    other.add_argument("--version", const=version, help="show the version", **show)
+    return parser
+
+
+def _add_conversation(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "messages",
+        nargs="*",
+        metavar="message",
+        help="the turns of one conversation; - reads one from stdin; a pipe or file on stdin "
+        "is put under the first",
+    )
+    group = parser.add_argument_group("conversation")
+    add = group.add_argument
+    add("-i", "--interactive", action="store_true", help="chat, after the messages if any")
+    add(
+        "--memory",
+        choices=("server", "client"),
+        help="who remembers: a g4f server (the default), or this program, which sends the "
+        "history each time, to any other server",
+    )
+    add("--system", metavar="TEXT", help="a system prompt")
+    add("--model", metavar="NAME", help="the model; by default the server chooses")
+    add(
+        "--provider",
+        metavar="NAME",
+        help="g4f's provider, Copilot by default; '' sends none",
+    )
+    add("--save", type=path_of, metavar="FILE", help="keep the conversation in FILE")
+    add("--resume", type=path_of, metavar="FILE", help="go on with the one kept in FILE")
+
+
+def _add_server(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--url", help=f"base URL of the server; {DEFAULT_URL} by default")
+    add("--demo", action="store_true", help="talk to a built-in demo instead of a server")
+    add(
+        "--api-key-env",
+        metavar="NAME",
+        help="the environment variable that holds the key; ASYNC_COPILOT_API_KEY by default",
+    )
+    add(
+        "--header",
+        action="append",
+        dest="headers",
+        default=[],
+        type=_header,
+        metavar="'NAME: VALUE'",
+        help="a header for each request; may be repeated",
+    )
+    for name, meaning in CLOCKS.items():
+        names = [f"--timeout-{name}"] + (["--timeout"] if name == "total" else [])
+        add(
+            *names,
+            dest=f"timeout_{name}",
+            type=_seconds,
+            default=argparse.SUPPRESS,
+            metavar="S",
+            help=f"{meaning}; seconds, or off",
+        )
+    add("--retries", type=_count, default=2, metavar="N", help="send again at most N times (2)")
+    add(
+        "--no-strict",
+        dest="strict",
+        action="store_false",
+        help="accept an answer that was cut off, and pass over malformed lines",
+    )
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--json", action="store_true", help="events as JSON, one a line; the last sums up")
+    add("--reasoning", action="store_true", help="show the model's reasoning on stderr")
+    add("--stats", action="store_true", help="times and rates of each answer on stderr")
+    add("--verbose", action="store_true", help="log requests, retries and clocks on stderr")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="show the first request as it would be sent, secrets masked, and send nothing",
+    )
+
+
+# ------------------------------------------------------------------ values
+
+
+def _seconds(text: str) -> float | None:
+    if text.lower() == "off":
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not seconds above 0; off: no limit")
+    return seconds
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no count: 0, 1, 2, ...")
+    return int(text)
+
+
+def _header(text: str) -> tuple[str, str]:
+    found = _HEADER.fullmatch(text)
+    if found is None:
+        # Not the text itself: it may hold a secret.
+        raise argparse.ArgumentTypeError("it looks like 'Name: value', on one line")
+    return found[1], found[2].strip()
+
+
+def path_of(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None

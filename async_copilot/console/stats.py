@@ -1,0 +1,48 @@
+"""A reply in, its times and rates as a line of text out. No I/O."""
+
+from __future__ import annotations
+
+from ..reply import Reply
+
+__all__ = ["stats_line", "summary_line"]
+
+
+def stats_line(reply: Reply) -> str:
+    """Return the times to headers and first text, the rate from there on, the longest gap.
+
+    The rate is of tokens where the server counted them, else of chunks.
+    """
+    timing = reply.timing
+    parts = [f"headers {_seconds(timing.headers)}", f"first text {_seconds(timing.first_text)}"]
+    if timing.first_text is not None and timing.last_text is not None:
+        span = timing.last_text - timing.first_text
+        what, count = _count(reply)
+        if span > 0:
+            parts.append(f"{count / span:.1f} {what}/s ({count} in {span:.2f} s)")
+        else:
+            parts.append(f"{count} {what} at once")
+        parts.append(f"longest gap {_seconds(timing.longest_gap)}")
+    if timing.retries:
+        parts.append(f"{timing.retries} retries, {sum(timing.waits):.2f} s of pauses")
+    return "stats: " + ", ".join(parts)
+
+
+def summary_line(reply: Reply) -> str:
+    """Return how a reply ended and what it was made of."""
+    end = "not begun" if reply.end is None else reply.end.value
+    return (
+        f"{end}, finish_reason {reply.finish_reason}, {reply.timing.chunks} chunks, "
+        f"{reply.timing.bytes} bytes, {len(reply.text)} characters"
+    )
+
+
+def _count(reply: Reply) -> tuple[str, int]:
+    usage = reply.usage or {}
+    tokens = usage.get("completion_tokens")
+    if isinstance(tokens, int) and tokens > 0:
+        return "tokens", tokens
+    return "chunks", reply.timing.chunks
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.2f} s"

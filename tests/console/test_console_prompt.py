@@ -1,0 +1,34 @@
+"""Reading what is typed, where the machine offers less than a terminal of Unix."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from async_copilot.console import chat_prompt
+from async_copilot.console.chat_prompt import ChatPrompt
+from async_copilot.console.prompts import complete_messages
+
+
+def test_without_readline_there_is_just_no_editing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "readline", None)
+    assert chat_prompt._readline() is None
+
+
+def test_where_nobody_can_tell_no_more_lines_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("more"))
+    assert not chat_prompt._more_is_there()
+
+
+def test_lines_come_one_by_one_from_what_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\r\n\ntwo"))
+    with ChatPrompt() as prompt:
+        assert [prompt.read() for _ in range(4)] == ["one", "", "two", None]
+
+
+def test_a_closed_stdin_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    assert ChatPrompt().read() is None
+    assert complete_messages(["Hi"], interactive=False) == ["Hi"]

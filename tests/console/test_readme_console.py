@@ -1,0 +1,92 @@
+"""The README's part on the console: its sessions are replayed, its tables compared."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from console_runs import ROOT, clean_env, ending, spawned
+
+from async_copilot.console.argument_parser import TextAskedError, parsed
+from async_copilot.console.exit_status import ExitStatus
+from async_copilot.console.json_lines import summary
+
+PAGE = ROOT / "README.md"
+README = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+
+
+def sessions() -> list[tuple[str, str]]:
+    """Each command of a ``console`` block, and what the README says of its output."""
+    found = []
+    for block in re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            if not command.startswith(("pip ", "g4f ")):  # they speak of other programs
+                found.append((command, output))
+    return found
+
+
+def test_the_readme_shows_sessions() -> None:
+    assert len(sessions()) >= 3
+
+
+@pytest.mark.parametrize(("command", "output"), sessions())
+def test_a_session_runs_as_it_is_written(command: str, output: str, tmp_path: Path) -> None:
+    """On a terminal; lines of the README that begin with the prompt are typed."""
+    program = tmp_path / "async-copilot"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m async_copilot "$@"\n')
+    program.chmod(0o755)
+    env = {
+        "TERM": "dumb",
+        "PYTHONPATH": str(ROOT),
+        "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+    }
+    child = spawned("/bin/sh", ["-c", command], cwd=str(tmp_path), env=clean_env(env))
+    shown = ""
+    for line in re.findall(r"^> (.*)\n", output, re.MULTILINE):
+        child.expect_exact("> ")
+        shown += child.before + child.after
+        child.sendline(line)
+    rest, _ = ending(child)
+    assert (shown + rest).replace("\r\n", "\n").replace("\r", "") == output
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    part = README.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+
+
+def help_text() -> str:
+    with pytest.raises(TextAskedError) as asked:
+        parsed(["--help"])
+    return str(asked.value)
+
+
+def test_the_table_of_options_is_that_of_help() -> None:
+    pattern = r"(?<![\w-])(--?[a-z][a-z-]*)"
+    listed = {name for row in rows("Options") for name in re.findall(pattern, row[0])}
+    options = help_text().partition("options")[2].partition("examples:")[0]
+    offered = set(re.findall(r"^  (-.*?)(?:  |$)", options, re.MULTILINE))
+    assert listed == {name for line in offered for name in re.findall(pattern, line)}
+
+
+def test_the_table_of_variables_is_that_of_help() -> None:
+    variables = help_text().partition("environment")[2].partition("exit status:")[0]
+    offered = re.findall(r"^  ([A-Z_]+)  ", variables, re.MULTILINE)
+    assert [row[0].strip("`") for row in rows("Environment")] == offered
+
+
+def test_the_table_of_exit_statuses_is_the_contract() -> None:
+    assert [(int(row[0]), row[1]) for row in rows("Exit status")] == [
+        (status.value, status.meaning) for status in ExitStatus
+    ]
+
+
+def test_the_table_of_the_summary_has_each_of_its_fields() -> None:
+    table = rows("The summary of `--json`")
+    assert [name for row in table for name in re.findall(r"`(\w+)`", row[0])] == list(summary(1, 0))

@@ -1,0 +1,135 @@
+"""A body in, cut in any way; what DeltaDecoder and Answer make of it out. No I/O."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from async_copilot.answer import Answer, Choice, End
+from async_copilot.chat import ChatChunk
+from async_copilot.deltas import DeltaDecoder
+from async_copilot.errors import CopilotError
+from async_copilot.sse import MAX_EVENT_BYTES, SSEDecoder
+
+__all__ = ["Decoded", "bytewise", "cut_at_random", "decode", "decode_chunks"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """All that can be told of a body, in a form that compares."""
+
+    texts: list[str]
+    choices: list[Choice]
+    usage: dict[str, Any] | None
+    conversation: dict[str, Any] | None
+    model: str | None
+    provider: str | None
+    id: str | None
+    end: End
+    error: tuple[type[CopilotError], str, str | None, str | None, str | None] | None
+    events: int
+    skipped: int
+
+
+class _ExactSSEDecoder(SSEDecoder):
+    """The event stream without its short cut."""
+
+    def plain_payloads(self, lines: bytes) -> list[bytes] | None:
+        return None
+
+
+class _EagerDecoder(DeltaDecoder):
+    """Takes the short cuts from the first delta on."""
+
+    worth_learning = 0
+
+
+def decode(
+    blocks: Sequence[bytes],
+    *,
+    strict: bool = True,
+    media_type: str = "text/event-stream",
+    max_event_bytes: int = MAX_EVENT_BYTES,
+    exact: Literal["", "events", "deltas"] = "",
+) -> Decoded:
+    """Read blocks as texts, with every short cut, as Reply does.
+
+    exact: leave out the short cut for text deltas ("deltas"), or for events too ("events").
+    """
+    answer = Answer()
+    decoder = _EagerDecoder(
+        answer.absorb, strict=strict, media_type=media_type, max_event_bytes=max_event_bytes
+    )
+    if exact:
+        decoder._lessons = 0
+    if exact == "events":
+        decoder._sse = _ExactSSEDecoder(max_event_bytes=max_event_bytes, error_field=True)
+    texts: list[str] = []
+    for block in blocks:
+        texts += decoder.texts(block)
+        if decoder.ended:
+            break
+    texts += decoder.rest_of_texts(True)
+    return _decoded(texts, answer, decoder)
+
+
+def decode_chunks(
+    blocks: Sequence[bytes],
+    *,
+    strict: bool = True,
+    media_type: str = "text/event-stream",
+    max_event_bytes: int = MAX_EVENT_BYTES,
+) -> tuple[Decoded, list[ChatChunk]]:
+    """Read blocks as chunks, as Reply.chunks() does."""
+    answer = Answer()
+    decoder = DeltaDecoder(
+        answer.absorb, strict=strict, media_type=media_type, max_event_bytes=max_event_bytes
+    )
+    chunks: list[ChatChunk] = []
+    for block in blocks:
+        chunks += decoder.chunks(block)
+        if decoder.ended:
+            break
+    chunks += decoder.rest_of_chunks(True)
+    for chunk in chunks:
+        answer.absorb(chunk)
+    texts = [chunk.content for chunk in chunks if chunk.content and chunk.index == 0]
+    return _decoded(texts, answer, decoder), chunks
+
+
+def _decoded(texts: list[str], answer: Answer, decoder: DeltaDecoder) -> Decoded:
+    failure, error = decoder.failure, None
+    if failure is not None:
+        end = End.ERROR
+        error = (type(failure), failure.message, failure.code, failure.type, failure.body)
+    elif decoder.complete:
+        end = End.COMPLETE
+    else:
+        end = End.DONE if decoder.done else End.TRUNCATED
+    return Decoded(
+        texts,
+        answer.choices,
+        answer.usage,
+        answer.conversation,
+        answer.model,
+        answer.provider,
+        answer.id,
+        end,
+        error,
+        decoder.events,
+        decoder.skipped,
+    )
+
+
+def bytewise(body: bytes) -> list[bytes]:
+    return [body[at : at + 1] for at in range(len(body))]
+
+
+def cut_at_random(body: bytes, *, seed: object, ways: int) -> Iterator[list[bytes]]:
+    """Cut body in several seeded ways, into two blocks and up to fifty."""
+    source = random.Random(repr(seed))  # noqa: S311  # no secret
+    for _ in range(ways):
+        cuts = sorted(source.randrange(len(body) + 1) for _ in range(source.choice((1, 3, 10, 50))))
+        yield [body[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)]

@@ -1,0 +1,327 @@
+"""The four clocks: each rings alone, at its time, and never while the caller works."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from fault_client import KEY, ask, together
+from fault_script import (
+    DONE,
+    FIN,
+    HELLO,
+    HOLD,
+    LAST_CHUNK,
+    SSE,
+    STOP,
+    Answer,
+    Repeat,
+    chunk,
+    delta,
+    event,
+    json_answer,
+    said,
+    stream,
+)
+from fault_server import FaultServer
+
+from async_copilot import (
+    ConnectTimeoutError,
+    CopilotClient,
+    End,
+    InvalidRequestError,
+    RateLimitError,
+    SilenceTimeoutError,
+    StallTimeoutError,
+    Timeouts,
+    TotalTimeoutError,
+)
+
+QUIET = Timeouts(connect=1.0, silence=0.15, stall=None)
+LONG = Timeouts(connect=1.0, silence=0.3, stall=0.25)
+TOTAL = Timeouts(connect=1.0, silence=None, stall=None, total=0.2)
+
+
+async def test_silence_in_mid_body_rings_and_keeps_the_text() -> None:
+    async with FaultServer((SSE, said("Hel"), HOLD)) as server:
+        outcome = await ask(server, timeouts=QUIET, max_retries=2)
+        await server.left()
+    outcome.failed(
+        SilenceTimeoutError,
+        TimeoutError,
+        text="Hel",
+        end=End.STALLED,
+        after=0.15,
+        within=0.15,
+        seconds=0.15,
+        says=["0.15", "silence"],
+        status=200,
+    )
+    assert len(server.requests) == 1
+
+
+async def test_silence_after_the_headers_rings() -> None:
+    async with FaultServer((SSE, HOLD)) as server:
+        outcome = await ask(server, timeouts=QUIET, max_retries=2)
+        await server.left()
+    outcome.failed(SilenceTimeoutError, TimeoutError, end=End.STALLED, after=0.15, within=0.15)
+    assert len(server.requests) == 1
+
+
+async def test_silence_starts_anew_with_every_byte() -> None:
+    slow = (
+        SSE,
+        *(step for letter in "Hello" for step in (0.08, said(letter))),
+        stream()[len(SSE) :],
+    )
+    async with FaultServer(slow) as server:
+        outcome = await ask(server, timeouts=QUIET)
+    reply = outcome.ended(End.COMPLETE, "Hello", within=0.6)
+    assert reply.timing.longest_gap is not None
+    assert 0.05 < reply.timing.longest_gap < 0.5
+
+
+async def test_half_an_event_is_bytes_but_no_progress() -> None:
+    """A line that never ends, a byte at a time: only the stall clock can tell."""
+    async with FaultServer((SSE, said("Hel"), Repeat(chunk(b"x"), every=0.02))) as server:
+        outcome = await ask(server, timeouts=LONG)
+        await server.left()
+    outcome.failed(StallTimeoutError, TimeoutError, text="Hel", end=End.STALLED, within=0.25)
+
+
+NOISES = {
+    "comments": b":\n\n",
+    "pings": b": ping - 2026-11-22\r\n\r\n",
+    "ping-events": b"event: ping\ndata: {}\n\n",
+    "empty-data": b"data:\n\n",
+    "ids": b"id: 1\nretry: 5\n\n",
+    "empty-deltas": delta(""),
+    "role-only": delta(None, role="assistant"),
+    "no-choices": event({"choices": []}),
+    "no-usage": event({"choices": [], "usage": None}),
+}
+
+
+async def test_bytes_without_progress_ring_the_stall_clock_only() -> None:
+    """They come faster than `silence`, so that one stays quiet."""
+
+    async def ring(noise: bytes) -> None:
+        async with FaultServer((SSE, said("Hel"), Repeat(chunk(noise), every=0.03))) as server:
+            outcome = await ask(server, timeouts=LONG, max_retries=2)
+            await server.left()
+        outcome.failed(
+            StallTimeoutError,
+            TimeoutError,
+            text="Hel",
+            end=End.STALLED,
+            after=0.25,
+            within=0.25,
+            seconds=0.25,
+            says=["0.25", "stall"],
+        )
+        assert len(server.requests) == 1
+
+    await together({name: ring(noise) for name, noise in NOISES.items()})
+
+
+async def test_a_stall_before_the_first_text_rings_too() -> None:
+    async with FaultServer((SSE, Repeat(chunk(b":\n\n"), every=0.03))) as server:
+        outcome = await ask(server, timeouts=LONG, max_retries=2)
+        await server.left()
+    outcome.failed(StallTimeoutError, TimeoutError, end=End.STALLED, after=0.25, within=0.25)
+    assert len(server.requests) == 1
+
+
+async def test_without_a_stall_clock_comments_keep_a_stream_alive() -> None:
+    """Some servers queue with comments for minutes."""
+    waiting = Repeat(chunk(b":\n\n"), times=12, every=0.03)
+    async with FaultServer((SSE, waiting, stream("Hello")[len(SSE) :])) as server:
+        outcome = await ask(server, timeouts=QUIET)
+    outcome.ended(End.COMPLETE, "Hello", within=0.4)
+
+
+CALL = {"index": 0, "id": "c", "function": {"name": "f", "arguments": "{"}}
+PROGRESS = {
+    "reasoning": delta("", reasoning="hm"),
+    "reasoning-content": delta(None, reasoning_content="hm"),
+    "tool-calls": delta(None, tool_calls=[CALL]),
+    "refusal": delta(None, refusal="no"),
+}
+
+
+async def test_reasoning_and_tool_calls_are_progress() -> None:
+    async def flow(progress: bytes) -> None:
+        working = Repeat(chunk(progress), times=6, every=0.08)
+        async with FaultServer((SSE, working, stream("Hello")[len(SSE) :])) as server:
+            outcome = await ask(server, timeouts=LONG)
+        outcome.ended(End.COMPLETE, "Hello", within=0.5)
+
+    await together({name: flow(progress) for name, progress in PROGRESS.items()})
+
+
+WAITS: dict[str, Answer] = {
+    "no-headers": (HOLD,),
+    "no-body": (SSE, HOLD),
+    "comments": (SSE, Repeat(chunk(b":\n\n"), every=0.02)),
+}
+
+
+async def test_total_rings_wherever_the_time_goes() -> None:
+    async def ring(answer: Answer) -> None:
+        async with FaultServer(answer) as server:
+            outcome = await ask(server, timeouts=TOTAL, max_retries=2)
+            await server.left()
+        outcome.failed(
+            TotalTimeoutError, TimeoutError, after=0.2, within=0.2, seconds=0.2, says=["total"]
+        )
+        assert len(server.requests) == 1
+
+    await together({name: ring(answer) for name, answer in WAITS.items()})
+
+
+async def test_total_rings_in_a_stream_that_goes_on_well() -> None:
+    async with FaultServer((SSE, Repeat(said("x"), every=0.02))) as server:
+        outcome = await ask(server, timeouts=TOTAL)
+        await server.left()
+    assert outcome.text
+    outcome.failed(TotalTimeoutError, text=outcome.text, end=End.STALLED, after=0.2, within=0.2)
+
+
+async def test_total_covers_all_tries_together() -> None:
+    async with FaultServer((0.12, FIN)) as server:
+        outcome = await ask(server, timeouts=TOTAL, max_retries=50)
+    assert outcome.error is not None
+    assert outcome.seconds < 0.2 + 0.6, "not one total per try"
+    assert isinstance(outcome.error, TimeoutError | ConnectionError)
+
+
+async def test_a_retry_after_beyond_total_gives_up_at_once_with_the_servers_error() -> None:
+    busy = json_answer(429, {"error": {"message": "busy"}}, Retry_After=30)
+    async with FaultServer(busy) as server:
+        outcome = await ask(server, timeouts=Timeouts(connect=1, silence=1, total=5), max_retries=5)
+    outcome.failed(RateLimitError, retry_after=30.0, says=["busy"], within=0.2)
+    assert len(server.requests) == 1
+
+
+async def test_no_clock_runs_while_the_caller_works() -> None:
+    """All the bytes are here; the caller takes three times every clock over each delta."""
+    every = Timeouts(connect=0.1, silence=0.1, stall=0.1, total=0.15)
+    async with FaultServer((stream("a", "b", "c", "d"),)) as server:
+        outcome = await ask(server, timeouts=every, pace=0.12)
+    outcome.ended(End.COMPLETE, "abcd", within=0.5)
+
+
+async def test_no_clock_runs_between_opening_and_reading() -> None:
+    async with (
+        FaultServer((SSE, said("Hel"), 0.02, stream("lo")[len(SSE) :])) as server,
+        CopilotClient(
+            base_url=server.url, timeouts=Timeouts(silence=0.1, stall=0.1, total=0.3)
+        ) as client,
+        client.stream("Hello") as reply,
+    ):
+        await asyncio.sleep(0.4)
+        assert [text async for text in reply] == ["Hel", "lo"]
+        assert reply.end is End.COMPLETE
+
+
+async def test_waiting_for_a_free_connection_is_no_timeout_of_the_server() -> None:
+    slow = (
+        SSE,
+        *(step for letter in "abcd" for step in (said(letter), 0.06)),
+        stream()[len(SSE) :],
+    )
+    timeouts = Timeouts(connect=0.4, silence=0.4, stall=0.4)
+    async with (
+        FaultServer(slow) as server,
+        CopilotClient(
+            base_url=server.url, timeouts=timeouts, max_connections=1, max_retries=0
+        ) as client,
+    ):
+        outcomes = await asyncio.gather(*(ask(server, client=client) for _ in range(3)))
+    for outcome in outcomes:
+        outcome.ended(End.COMPLETE, "abcd", within=1.4)
+    assert len(server.connections) == 1
+
+
+async def test_clocks_of_one_call_go_before_those_of_the_client() -> None:
+    async with FaultServer((SSE, said("Hel"), HOLD)) as server:
+        outcome = await ask(
+            server,
+            timeouts=Timeouts(),
+            fields={"timeouts": Timeouts(silence=0.1)},
+        )
+    outcome.failed(SilenceTimeoutError, text="Hel", seconds=0.1, after=0.1, within=0.1)
+
+
+async def test_the_defaults_do_not_include_aiohttps_five_minutes() -> None:
+    assert Timeouts() == Timeouts(connect=10.0, silence=300.0, stall=600.0, total=None)
+
+
+async def test_a_silence_shorter_than_connect_does_not_ring_while_connecting() -> None:
+    """Each clock has its own time: a slow handshake is not a silent server."""
+    async with FaultServer(HELLO) as server:
+        outcome = await ask(server, timeouts=Timeouts(connect=5, silence=0.1))
+    outcome.ended(End.COMPLETE, "Hello")
+    assert not isinstance(outcome.error, ConnectTimeoutError)
+
+
+@pytest.mark.parametrize("clock", ["connect", "silence", "stall", "total"])
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+async def test_a_clock_that_cannot_be_is_refused(clock: str, seconds: float) -> None:
+    with pytest.raises(InvalidRequestError, match=clock):
+        Timeouts(**{clock: seconds})
+
+
+async def test_comments_at_full_speed_leave_the_loop_to_others_and_end() -> None:
+    """Reading a full buffer never yields to the loop: a million comments would hold it."""
+    gaps: list[float] = []
+
+    async def tick() -> None:
+        loop = asyncio.get_running_loop()
+        last = loop.time()
+        while True:
+            await asyncio.sleep(0.01)
+            last, gap = loop.time(), loop.time() - last
+            gaps.append(gap)
+
+    ticking = asyncio.create_task(tick())
+    async with FaultServer((SSE, Repeat(chunk(b":\n" * 20_000)))) as server:
+        outcome = await ask(server, timeouts=LONG)
+        await server.left()
+    ticking.cancel()
+    await asyncio.gather(ticking, return_exceptions=True)
+    outcome.failed(StallTimeoutError, after=0.25, within=0.4)
+    assert len(gaps) > 5
+    assert max(gaps) < 0.5
+
+
+async def test_silence_after_the_finish_reason_is_no_error() -> None:
+    """The answer is whole; usage and [DONE] are waited for, two seconds or one clock."""
+    async with FaultServer((SSE, said("Hello"), chunk(STOP), HOLD)) as server:
+        outcome = await ask(server, timeouts=QUIET)
+        await server.left()
+    outcome.ended(End.COMPLETE, "Hello", within=2.0)
+
+
+async def test_comments_after_the_finish_reason_do_not_keep_the_answer() -> None:
+    noise = Repeat(chunk(b":\n\n"), every=0.03)
+    async with FaultServer((SSE, said("Hello"), chunk(STOP), noise)) as server:
+        outcome = await ask(server, timeouts=Timeouts(silence=5, stall=5))
+        await server.left(within=1.5)
+    outcome.ended(End.COMPLETE, "Hello", within=2.0)
+
+
+async def test_a_body_that_stays_open_after_done_does_not_keep_the_answer() -> None:
+    async with FaultServer((SSE, said("Hello"), chunk(STOP), chunk(DONE), HOLD)) as server:
+        outcome = await ask(server, api_key=KEY, timeouts=Timeouts(silence=5, stall=5))
+        await server.left()
+    outcome.ended(End.COMPLETE, "Hello", within=0.25)
+
+
+async def test_a_late_last_chunk_after_done_is_waited_for() -> None:
+    late = (SSE, said("Hello"), chunk(STOP), chunk(DONE), 0.1, LAST_CHUNK)
+    async with FaultServer(late) as server, CopilotClient(base_url=server.url) as client:
+        for _ in range(3):
+            outcome = await ask(server, client=client)
+            outcome.ended(End.COMPLETE, "Hello", within=0.25)
+    assert len(server.connections) == 1

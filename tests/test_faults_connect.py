@@ -1,0 +1,251 @@
+"""Before there is a connection, and the moment after: promises 4, 5 and 7."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+import pytest
+from aiohttp.abc import AbstractResolver, ResolveResult
+from fault_client import FAST, KEY, ask
+from fault_script import FIN, HELLO, HOLD, RST, Close
+from fault_server import FaultServer
+
+from async_copilot import (
+    ConnectionFailedError,
+    ConnectTimeoutError,
+    CopilotClient,
+    DisconnectedError,
+    End,
+    InvalidHTTPError,
+    InvalidRequestError,
+    SilenceTimeoutError,
+    Timeouts,
+)
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    """A port that refuses: bound, so that nobody else gets it, and never listening."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@contextmanager
+def deaf_port() -> Iterator[int]:
+    """A port that neither accepts nor refuses: its queue of connections is full."""
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+class Resolver(AbstractResolver):
+    """Names that do not resolve, or never do."""
+
+    def __init__(self, *, hangs: bool = False) -> None:
+        self._hangs = hangs
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        if self._hangs:
+            await asyncio.sleep(2)  # far beyond the clock
+        raise OSError(None, "Name or service not known")
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+async def test_refused_says_which_url_and_that_it_is_a_connection_error() -> None:
+    with taken_port() as port:
+        url = f"http://127.0.0.1:{port}/v1"
+        outcome = await ask(url)
+    outcome.failed(ConnectionFailedError, ConnectionError, says=[f"127.0.0.1:{port}"], retries=0)
+
+
+async def test_refused_is_tried_again_and_the_error_counts_it() -> None:
+    with taken_port() as port:
+        outcome = await ask(f"http://127.0.0.1:{port}/v1", max_retries=1)
+    outcome.failed(ConnectionFailedError, retries=1, within=2.0)
+
+
+async def test_a_server_that_comes_up_between_two_tries_answers() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+
+        async def come_up() -> asyncio.Server:
+            await asyncio.sleep(0.02)
+            return await asyncio.start_server(greet, sock=listener)
+
+        async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            assert isinstance(HELLO[0], bytes)
+            writer.write(HELLO[0])
+            await writer.drain()
+            writer.close()
+
+        starting = asyncio.create_task(come_up())
+        outcome = await ask(f"http://127.0.0.1:{port}/v1", max_retries=8)
+        server = await starting
+        server.close()
+        await server.wait_closed()
+    reply = outcome.ended(End.COMPLETE, "Hello", within=5.0)
+    assert reply.timing.retries >= 1
+    assert len(reply.timing.waits) == reply.timing.retries
+
+
+async def test_a_port_that_neither_accepts_nor_refuses_ends_at_the_connect_clock() -> None:
+    """And is not tried again: the caller has waited as long as they wanted to."""
+    with deaf_port() as port:
+        outcome = await ask(
+            f"http://127.0.0.1:{port}/v1", max_retries=2, timeouts=Timeouts(connect=0.2)
+        )
+    outcome.failed(
+        ConnectTimeoutError, TimeoutError, after=0.2, within=0.2, seconds=0.2, says=["connect"]
+    )
+
+
+async def test_an_unknown_host_is_a_failed_connection_that_names_the_host() -> None:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=Resolver())
+    ) as session:
+        outcome = await ask("http://no-such-host.test/v1", session=session)
+    outcome.failed(ConnectionFailedError, ConnectionError, says=["no-such-host.test"])
+
+
+async def test_a_resolver_that_hangs_ends_at_the_connect_clock() -> None:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=Resolver(hangs=True), limit=0)
+    ) as session:
+        outcome = await ask("http://slow-name.test/v1", session=session)
+    outcome.failed(ConnectTimeoutError, TimeoutError, after=0.3, within=0.3)
+
+
+async def test_a_host_name_that_cannot_exist_is_ours_too() -> None:
+    outcome = await ask(f"http://{'a' * 64}.test/v1")
+    outcome.failed((ConnectionFailedError, InvalidRequestError))
+
+
+async def test_tls_to_a_plain_port_is_a_failed_connection() -> None:
+    """The server reads a TLS hello, answers in plain HTTP, and the handshake breaks."""
+    plain = (b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n", FIN)
+    async with FaultServer(on_connect=[plain]) as server:
+        outcome = await ask(server.url.replace("http:", "https:"))
+    outcome.failed(ConnectionFailedError, ConnectionError)
+
+
+async def test_a_tls_handshake_without_an_answer_ends_at_the_connect_clock() -> None:
+    async with FaultServer(on_connect=[(HOLD,)]) as server:
+        outcome = await ask(server.url.replace("http:", "https:"))
+        await server.left()
+    outcome.failed(ConnectTimeoutError, TimeoutError, after=0.3, within=0.3)
+
+
+@pytest.mark.parametrize("fault", [FIN, RST], ids=["fin", "rst"])
+async def test_a_connection_closed_on_arrival_is_a_disconnect(fault: Close) -> None:
+    async with FaultServer(on_connect=[(fault,)]) as server:
+        outcome = await ask(server)
+    outcome.failed(DisconnectedError, ConnectionError)
+    assert len(server.connections) == 1
+    assert not server.requests
+
+
+@pytest.mark.parametrize("fault", [FIN, RST], ids=["fin", "rst"])
+async def test_a_connection_closed_before_the_headers_is_tried_again(fault: Close) -> None:
+    async with FaultServer((fault,), HELLO) as server:
+        outcome = await ask(server, max_retries=2)
+    reply = outcome.ended(End.COMPLETE, "Hello", within=2.0)
+    assert reply.timing.retries == 1
+    assert len(server.requests) == len(server.connections) == 2
+    assert server.requests[0].body == server.requests[1].body
+    assert server.requests[0].headers == server.requests[1].headers
+
+
+async def test_tries_end_at_max_retries_and_the_error_says_how_many() -> None:
+    async with FaultServer((FIN,)) as server:
+        outcome = await ask(server, max_retries=2)
+    outcome.failed(DisconnectedError, ConnectionError, retries=2, within=4.0)
+    assert len(server.requests) == 3
+
+
+async def test_without_retries_a_request_is_sent_once() -> None:
+    async with FaultServer((FIN,), HELLO) as server:
+        outcome = await ask(server, max_retries=0)
+    outcome.failed(DisconnectedError, ConnectionError, retries=0)
+    assert len(server.requests) == 1
+
+
+async def test_a_server_that_accepts_and_says_nothing_ends_at_the_silence_clock() -> None:
+    """Timeouts are not retried: a server that is slow once is not helped by a second request."""
+    async with FaultServer((HOLD,)) as server:
+        outcome = await ask(server, max_retries=2)
+        await server.left()
+    outcome.failed(
+        SilenceTimeoutError, TimeoutError, after=0.3, within=0.3, seconds=0.3, says=["silence"]
+    )
+    assert len(server.requests) == 1
+
+
+async def test_a_greeting_of_another_protocol_is_no_http() -> None:
+    async with FaultServer(on_connect=[(b"SSH-2.0-OpenSSH_9.6\r\n",)]) as server:
+        outcome = await ask(server, max_retries=2)
+        await server.left()
+    outcome.failed(InvalidHTTPError, ValueError)
+    assert len(server.connections) == 1, "a wrong server does not get better"
+
+
+async def test_localhost_finds_a_server_that_listens_on_ipv4_only() -> None:
+    async with FaultServer(HELLO) as server:
+        outcome = await ask(server.url.replace("127.0.0.1", "localhost"))
+    outcome.ended(End.COMPLETE, "Hello")
+
+
+async def test_a_proxy_from_the_environment_is_not_asked_for_loopback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with taken_port() as port:
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, f"http://127.0.0.1:{port}")
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        async with FaultServer(HELLO) as server:
+            outcome = await ask(server)
+    outcome.ended(End.COMPLETE, "Hello")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:1337",
+        "ftp://localhost/v1",
+        "http://",
+        "http:///v1",
+        "http://[::1/v1",
+        "http://localhost:99999/v1",
+        "http://local host/v1",
+        "http://a\r\nb/v1",
+        "//localhost/v1",
+    ],
+)
+async def test_a_base_url_that_is_none_is_refused_before_anything_is_sent(url: str) -> None:
+    outcome = await ask(url)
+    outcome.failed(InvalidRequestError, ValueError, says=["base_url"])
+
+
+async def test_many_requests_refused_at_once_each_fail_alone() -> None:
+    with taken_port() as port:
+        async with CopilotClient(
+            base_url=f"http://127.0.0.1:{port}/v1", api_key=KEY, timeouts=FAST, max_retries=0
+        ) as client:
+            outcomes = await asyncio.gather(*(ask("", client=client) for _ in range(50)))
+    errors = {id(outcome.failed(ConnectionFailedError, within=1.0)) for outcome in outcomes}
+    assert len(errors) == 50

@@ -1,0 +1,180 @@
+"""Trying again: when, after how long, how often, and never what the user has seen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from fault_client import FAST, KEY, ask, together
+from fault_script import (
+    FIN,
+    HELLO,
+    RST,
+    SSE,
+    Close,
+    chunk,
+    json_answer,
+    said,
+)
+from fault_server import FaultServer
+
+from async_copilot import (
+    CopilotClient,
+    DisconnectedError,
+    End,
+    RateLimitError,
+    ServerStatusError,
+    Timeouts,
+)
+
+BUSY = {"error": {"message": "The server is busy", "type": "overloaded", "code": "busy"}}
+AT_ONCE = {"retry_after_ms": 1}
+
+# Retry-After (RFC 9110, 10.2.3) and its abuse.
+
+
+def http_date(seconds: float) -> str:
+    """Now and so many seconds, as HTTP writes dates."""
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+async def test_retry_after_in_seconds_or_as_a_date_is_waited_for() -> None:
+    async def wait(value: str, at_least: float) -> None:
+        async with FaultServer(json_answer(503, BUSY, Retry_After=value), HELLO) as server:
+            outcome = await ask(server, max_retries=1)
+        reply = outcome.ended(End.COMPLETE, "Hello", within=2.5)
+        assert outcome.seconds >= at_least
+        assert at_least <= reply.timing.waits[0] < at_least + 1.5
+
+    # A date has whole seconds: "in two" may be one second and a bit.
+    await together({"seconds": wait("1", 0.98), "date": wait(http_date(2), 0.9)})
+
+
+async def test_retry_after_in_milliseconds_goes_before_seconds() -> None:
+    busy = json_answer(429, BUSY, Retry_After=30, retry_after_ms="50")
+    async with FaultServer(busy, HELLO) as server:
+        outcome = await ask(server, max_retries=1)
+    reply = outcome.ended(End.COMPLETE, "Hello")
+    assert 0.04 < reply.timing.waits[0] < 0.5
+
+
+UNUSABLE = [
+    "0",
+    "-5",
+    "",
+    "soon",
+    "nan",
+    "inf",
+    "-inf",
+    "1e400",
+    "0x10",
+    "9" * 400,
+    "1,5",
+    "5;6",
+    "Thu, 01 Jan 1970 00:00:00 GMT",
+    "Mon, 99 Foo 2026 99:99:99 GMT",
+    "\xc2\xb2",
+]
+
+
+async def test_a_retry_after_that_says_nothing_usable_neither_hangs_nor_breaks() -> None:
+    """Tried again after a pause of our own, or given up at once where it is far beyond reason."""
+
+    async def bear(value: str) -> None:
+        busy = json_answer(429, BUSY, Retry_After=value)
+        async with FaultServer(busy, HELLO) as server:
+            outcome = await ask(server, max_retries=1)
+        if outcome.error is None:
+            outcome.ended(End.COMPLETE, "Hello", within=1.5)
+        else:
+            outcome.failed(RateLimitError, within=0.2, says=["The server is busy"])
+
+    await together({value[:20]: bear(value) for value in UNUSABLE})
+
+
+async def test_an_absurd_retry_after_does_not_hold_the_caller() -> None:
+    async with FaultServer(json_answer(429, BUSY, Retry_After=10**9), HELLO) as server:
+        outcome = await ask(server, max_retries=1)
+    if outcome.error is None:
+        outcome.ended(End.COMPLETE, "Hello", within=1.5)
+    else:
+        outcome.failed(RateLimitError, within=0.2, says=["The server is busy"])
+
+
+async def test_the_last_error_carries_what_the_server_asked_for() -> None:
+    async with FaultServer(json_answer(429, BUSY, Retry_After=7)) as server:
+        outcome = await ask(server, max_retries=0)
+    outcome.failed(RateLimitError, retry_after=7.0, within=0.2)
+
+
+async def test_a_pause_between_two_tries_can_be_cancelled() -> None:
+    async with (
+        FaultServer(json_answer(429, BUSY, Retry_After=20)) as server,
+        CopilotClient(base_url=server.url, timeouts=FAST) as client,
+    ):
+        asking = asyncio.create_task(ask(server, client=client))
+        await server.received()
+        await asyncio.sleep(0.05)
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asking
+    assert len(server.requests) == 1
+
+
+async def test_each_retry_is_one_log_line_without_the_key(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.DEBUG, logger="async_copilot"):
+        async with FaultServer(json_answer(503, BUSY, **AT_ONCE)) as server:
+            outcome = await ask(server, max_retries=2)
+    outcome.failed(ServerStatusError, retries=2)
+    lines = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith("async_copilot") and "503" in record.getMessage()
+    ]
+    assert len(lines) == 2
+    assert not any(KEY in line for line in caplog.text.splitlines())
+
+
+# What the user has seen is never sent again.
+
+
+@pytest.mark.parametrize("fault", [FIN, RST], ids=["fin", "rst"])
+async def test_after_the_first_text_nothing_is_sent_again(fault: Close) -> None:
+    broken = (SSE, said("H"), 0.02, fault)
+    async with FaultServer(broken, HELLO) as server:
+        outcome = await ask(server, max_retries=5)
+    outcome.failed(DisconnectedError, text="H", retries=0)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("fault", [FIN, RST], ids=["fin", "rst"])
+async def test_headers_and_comments_are_not_yet_seen_so_a_cut_is_tried_again(
+    fault: Close,
+) -> None:
+    broken = (SSE, chunk(b":\n\n"), 0.02, fault)
+    async with FaultServer(broken, HELLO) as server:
+        outcome = await ask(server, max_retries=1)
+    reply = outcome.ended(End.COMPLETE, "Hello", within=2.0)
+    assert reply.timing.retries == 1
+    assert len(server.requests) == 2
+
+
+async def test_a_retry_sends_the_same_bytes() -> None:
+    async with FaultServer(json_answer(500, BUSY, **AT_ONCE)) as server:
+        await ask(server, max_retries=2)
+    assert len({request.body for request in server.requests}) == 1
+    assert {request.json["messages"][0]["content"] for request in server.requests} == {"Hello"}
+
+
+async def test_max_retries_can_be_large_and_total_still_holds() -> None:
+    async with FaultServer(json_answer(500, BUSY)) as server:
+        outcome = await ask(
+            server, max_retries=10**6, timeouts=Timeouts(connect=1, silence=1, total=0.3)
+        )
+    assert outcome.error is not None
+    assert outcome.seconds < 0.3 + 1.0
