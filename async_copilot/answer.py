@@ -64,6 +64,7 @@ class ToolCall:
     name: str
     arguments: str
     type: str = "function"
+    extra_content: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +104,19 @@ class _Text:
 class _Call:
     """A tool call in the making."""
 
-    __slots__ = ("arguments", "id", "name", "type")
+    __slots__ = ("arguments", "extra_content", "id", "name", "type")
 
     def __init__(self) -> None:
         self.id: str | None = None
         self.name = ""
         self.arguments = _Text()
         self.type: str | None = None
+        self.extra_content: dict[str, Any] | None = None
 
     def add(self, delta: ToolCallDelta) -> None:
         self.id = self.id or delta.id
         self.type = self.type or delta.type
+        self.extra_content = delta.extra_content or self.extra_content
         if delta.name and delta.name != self.name and not self.arguments.pieces:
             self.name += delta.name  # repeated by some servers, cut in two by others
         if delta.arguments:
@@ -174,7 +177,14 @@ class _Choice:
 
     def freeze(self, index: int) -> Choice:
         calls = [
-            ToolCall(place, call.id, call.name, str(call.arguments), call.type or "function")
+            ToolCall(
+                place,
+                call.id,
+                call.name,
+                str(call.arguments),
+                call.type or "function",
+                call.extra_content,
+            )
             for place, call in enumerate(self.calls)
         ]
         return Choice(
@@ -256,6 +266,7 @@ class Answer:
                     "id": call.id,
                     "type": call.type,
                     "function": {"name": call.name, "arguments": call.arguments},
+                    **({"extra_content": call.extra_content} if call.extra_content else {}),
                 }
                 for call in calls
             ]

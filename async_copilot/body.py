@@ -106,7 +106,7 @@ class Body:
             self.clock.start(started)
         try:
             block = await self._reader.read(BLOCK_BYTES)
-        except Exception as error:  # noqa: BLE001  # the pure-Python parser raises any kind
+        except Exception as error:  # the pure-Python parser raises any kind
             failure = error if isinstance(error, CopilotError) else translate(error)
             self._failure = failure
             block = self._arrived_before_failure()
@@ -155,7 +155,7 @@ class Body:
         # the reader nothing: neither an end nor an exception.
         if not self._reader.is_eof() and self._reader.exception() is None:
             self._reader.set_exception(
-                InvalidHTTPError("the server's answer broke off: its framing is no HTTP")
+                InvalidHTTPError("the server answered with broken HTTP (the framing of the body)")
             )
 
     def _arrived_before_failure(self) -> bytes:

@@ -48,6 +48,7 @@ class ToolCallDelta:
 
     index: the call's place as the server numbers it, None where it does not.
     arguments: a piece of JSON text, to be joined with the others of the same call.
+    extra_content: what else the server wants back with the call (Gemini's signatures).
     """
 
     index: int | None = None
@@ -55,6 +56,7 @@ class ToolCallDelta:
     name: str | None = None
     arguments: str = ""
     type: str | None = None
+    extra_content: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,16 +140,25 @@ def request_body(messages: Messages, *, stream: bool, **fields: Any) -> bytes:
     InvalidRequestError for what JSON cannot carry.
     """
     body: dict[str, Any] = {"messages": request_messages(messages), "stream": stream}
-    for name, value in fields.items():
-        if value is None:
-            continue
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InvalidRequestError(f"{name}={value} cannot be sent: JSON has no such number")
-        body[name] = value
+    body |= {name: value for name, value in fields.items() if value is not None}
     try:
-        return orjson.dumps(body)
+        written = orjson.dumps(body)
     except TypeError:  # a lone surrogate, a large integer, or no JSON at all
         return _slow_dumps(body)
+    if b"null" in written:
+        _refuse_odd_numbers(body)
+    return written
+
+
+def _refuse_odd_numbers(body: dict[str, Any]) -> None:
+    """Raise for NaN and infinity, which orjson writes as null."""
+    for name, value in body.items():
+        try:
+            json.dumps(value, allow_nan=False, default=str)
+        except ValueError as error:
+            raise InvalidRequestError(
+                f"{name} holds a number that JSON has not: {error}"
+            ) from error
 
 
 def _slow_dumps(body: dict[str, Any]) -> bytes:
@@ -284,10 +295,10 @@ def _content(content: Any) -> tuple[str, str]:
 
 def _reasoning(delta: dict[str, Any]) -> str:
     """Return the reasoning: g4f, OpenRouter, Ollama; DeepSeek, vLLM, LiteLLM; details."""
-    text = delta.get("reasoning") or delta.get("reasoning_content")
+    text = _text(delta.get("reasoning")) or _text(delta.get("reasoning_content"))
     details = delta.get("reasoning_details")
     if text or not isinstance(details, list):
-        return _text(text)
+        return text
     parts = [detail for detail in details if isinstance(detail, dict)]
     return "".join(_text(part.get("text")) or _text(part.get("summary")) for part in parts)
 
@@ -316,6 +327,7 @@ def _tool_call(call: dict[str, Any]) -> ToolCallDelta:
         name=_text(function.get("name")) or None,
         arguments=arguments or "",
         type=_text(call.get("type")) or None,
+        extra_content=extra if isinstance(extra := call.get("extra_content"), dict) else None,
     )
 
 
@@ -343,8 +355,8 @@ def read_error(event: dict[str, Any], *, named_error: bool = False) -> ServerErr
     """Return the error that an event, or the body of an error status, stands for, or None.
 
     ``{"error": …}`` in any shape, in Groq's ``x_groq`` too; without choices,
-    ``{"object": "error", …}`` (vLLM before 0.9) and ``{"detail": …}`` (FastAPI); and
-    anything at all in an event that is named "error".
+    ``{"object": "error", …}`` (vLLM before 0.9), ``{"type": "error", …}`` and
+    ``{"detail": …}`` (FastAPI); and anything at all in an event that is named "error".
     """
     error = event.get("error")
     if error is None and isinstance(groq := event.get("x_groq"), dict):
@@ -354,7 +366,7 @@ def read_error(event: dict[str, Any], *, named_error: bool = False) -> ServerErr
             error = event
         elif "choices" in event:
             return None
-        elif event.get("object") == "error":
+        elif "error" in (event.get("object"), event.get("type")):
             error = event
         elif "detail" in event:
             error = {"message": event["detail"]}

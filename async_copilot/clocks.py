@@ -163,7 +163,7 @@ class Watchdog:
             return total_timeout(timeouts)
         if self._stalled + waited >= _or_forever(timeouts.stall):
             return StallTimeoutError(
-                f"the server has sent nothing of its answer for {timeouts.stall:g} s, only "
+                f"the server has sent nothing of its answer for {_seconds(timeouts.stall)}, only "
                 f"comments or empty deltas; if it queues requests for longer, raise "
                 f"Timeouts(stall=...)",
                 seconds=timeouts.stall,
@@ -173,7 +173,7 @@ class Watchdog:
 
 def silence_timeout(timeouts: Timeouts) -> SilenceTimeoutError:
     return SilenceTimeoutError(
-        f"the server has sent no byte for {timeouts.silence:g} s; if it needs longer to "
+        f"the server has sent no byte for {_seconds(timeouts.silence)}; if it needs longer to "
         f"answer, raise Timeouts(silence=...)",
         seconds=timeouts.silence,
     )
@@ -181,10 +181,15 @@ def silence_timeout(timeouts: Timeouts) -> SilenceTimeoutError:
 
 def total_timeout(timeouts: Timeouts) -> TotalTimeoutError:
     return TotalTimeoutError(
-        f"the reply was not complete after {timeouts.total:g} s of waiting; if it may take "
+        f"the reply was not complete after {_seconds(timeouts.total)} of waiting; if it may take "
         f"longer, raise Timeouts(total=...)",
         seconds=timeouts.total,
     )
+
+
+def _seconds(setting: float | None) -> str:
+    # None where a limit() ran out, which is tighter than the settings and is shown to nobody.
+    return "its time" if setting is None else f"{setting:g} s"
 
 
 def _or_forever(seconds: float | None) -> float:

@@ -129,7 +129,7 @@ class DeltaDecoder:
                 break
             self._texts(self._read(payload, _loads(payload)), texts)
         self.progress = self.progress or bool(texts)
-        if self._lessons and texts and self.events >= self.worth_learning and not self.ended:
+        if self._lessons and texts and self.events >= self.worth_learning:
             self._lessons -= 1
             self._plain = PlainDelta.learn(payloads[-1]) or plain
         return texts
@@ -209,7 +209,14 @@ class DeltaDecoder:
             chunks = [self._with_whole_characters(chunk) for chunk in chunks]
         for chunk in chunks:
             self._note(chunk, event)
+            if chunk.finish_reason == "error":  # OpenRouter, with the error in the choice
+                self._fail_choice(event, data)
         return chunks
+
+    def _fail_choice(self, event: dict[str, Any], data: bytes | str) -> None:
+        errors = (read_error({**choice, "choices": []}) for choice in event["choices"])
+        error = next(filter(None, errors), None)
+        self._fail(error or ServerError('its finish_reason is "error"'), data)
 
     def _note(self, chunk: ChatChunk, event: dict[str, Any]) -> None:
         if chunk.finish_reason:

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from .chat import ChatChunk, read_chunks, read_error
+from .chat import ChatChunk, read_chunks
 
 __all__ = ["PlainDelta"]
 
@@ -53,7 +53,11 @@ class PlainDelta:
 
     @classmethod
     def learn(cls, payload: bytes) -> PlainDelta | None:
-        """Return the form of an event that says nothing but its text, or None."""
+        """Return the form of an event that says nothing but its text, or None.
+
+        payload: of an event that was read the exact way, and was no error. What it told
+        besides (a model, a handle) is known, and says nothing new in another like it.
+        """
         found = _CONTENT.search(payload) if len(payload) < _LONGEST else None
         if found is None:
             return None
@@ -70,10 +74,7 @@ class PlainDelta:
             same = probe == event
         except (ValueError, LookupError, TypeError, RecursionError):
             return None
-        told = event.get("conversation") is not None or read_error(event) is not None
-        if told or not (nothing_else and same):
-            return None
-        return cls(before, after, event)
+        return cls(before, after, event) if nothing_else and same else None
 
     def texts_of_block(self, lines: bytes, payloads: list[bytes]) -> list[str] | None:
         """Return the texts of a block whose payloads are such events alone, or None.

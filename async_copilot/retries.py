@@ -6,6 +6,7 @@ import math
 import random
 import time
 from collections.abc import Mapping
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from .errors import ConnectionFailedError, CopilotError, DisconnectedError, HTTPStatusError
@@ -58,7 +59,9 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     seconds = _number(value)
     if seconds is None and value:
         try:
-            seconds = parsedate_to_datetime(value).timestamp() - time.time()
+            date = parsedate_to_datetime(value)
+            # HTTP's dates are GMT, also where they do not say so (RFC 9110, 5.6.7).
+            seconds = date.replace(tzinfo=date.tzinfo or UTC).timestamp() - time.time()
         except (ValueError, OverflowError):
             return None
     return None if seconds is None else max(0.0, seconds)

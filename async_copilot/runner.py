@@ -30,7 +30,8 @@ async def post_request() -> None:
     """
 
     def write(text: str) -> None:
-        sys.stdout.write(visible(text))
+        encoding = sys.stdout.encoding or "utf-8"
+        sys.stdout.write(visible(text).encode(encoding, "replace").decode(encoding))
         sys.stdout.flush()
 
     url = os.environ.get("ASYNC_COPILOT_URL") or DEFAULT_BASE_URL

@@ -92,12 +92,13 @@ def _kind(status: int) -> type[HTTPStatusError]:
 
 
 def _server_error(body: bytes, text: str) -> ServerError:
+    if body.lstrip().startswith(b"["):
+        body = body.strip()[1:-1]  # Gemini puts its one error into a list
     try:
         document = read_object(body)
     except MalformedDataError:
         return ServerError(_plain_text(text))
-    error = read_error(document) or read_error({"error": document})
-    return error or ServerError(_plain_text(text))
+    return read_error(document) or read_error(document, named_error=True) or ServerError("")
 
 
 def _plain_text(text: str) -> str:

@@ -204,3 +204,11 @@ def test_the_requests_id_is_found_under_its_many_names(
 ) -> None:
     assert request_id(CIMultiDict(headers)) == found
     assert status_error(500, "", CIMultiDict(headers), b"", WHERE).request_id == found
+
+
+def test_an_error_in_a_list_is_read_as_the_error_it_is() -> None:
+    """Gemini's compatible endpoint sends its error statuses so."""
+    body = b'[{"error": {"code": 400, "message": "API key not valid", "status": "INVALID"}}]'
+    error = status_error(400, "Bad Request", {}, body, "http://host/v1")
+    assert "API key not valid" in str(error)
+    assert error.code == "400"

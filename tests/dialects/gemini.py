@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from async_copilot.answer import End
@@ -65,7 +66,7 @@ ROWS = [
             event({}, "stop"),
             DONE,
         ),
-        calls=(call("read", '{"offset":1}', id="call_297140"),),
+        calls=(replace(call("read", '{"offset":1}', id="call_297140"), extra_content=SIGNATURE),),
         chunks=2,
         **KNOWN,
     ),

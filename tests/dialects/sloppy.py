@@ -561,17 +561,46 @@ def error_row(claim: str, body: bytes, says: str, **more: Any) -> Row:
         source=SEEN,
         body=HI + body + END,
         texts=("Hi",),
-        chunks=1,
-        finish=None,
         end=End.ERROR,
         error=StreamError,
         says=says,
-        **more,
+        **{"chunks": 1, "finish": None, **more},
     )
 
 
 ERRORS = [
     error_row("an error that is a text", frames({"error": "out of memory"}), ": out of memory"),
+    error_row(
+        "an error of which only the type says that it is one",
+        frames({"type": "error", "message": "overloaded"}),
+        ": overloaded",
+        type="error",
+    ),
+    error_row(
+        "an error inside the choice, with the finish reason error",
+        frames(
+            {
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {"content": ""},
+                        "finish_reason": "error",
+                        "error": {"message": "upstream is gone"},
+                    }
+                ]
+            }
+        ),
+        ": upstream is gone",
+        finish="error",
+        chunks=2,
+    ),
+    error_row(
+        "the finish reason error alone",
+        frames({"choices": [{"index": 0, "delta": {}, "finish_reason": "error"}]}),
+        'finish_reason is "error"',
+        finish="error",
+        chunks=2,
+    ),
     error_row("an error that is true", frames({"error": True}), ": true"),
     error_row("an error without a word", frames({"error": {}}), "(it gave no message)"),
     error_row(
