@@ -6,9 +6,21 @@ The command line is read before anything heavy is imported, so that ``--help`` a
 
 from __future__ import annotations
 
+import sys
+
+from .version import __version__
+
+if __name__ == "__main__" and sys.argv[1:] == ["--version"] and sys.stdout is not None:
+    # Alone on the line, as scripts ask for it: even argparse would take three times as
+    # long to load as this takes in all. Every other way to ask goes the long way.
+    try:
+        print(f"async-copilot {__version__}", flush=True)  # noqa: T201  # prints go here
+        raise SystemExit(0)
+    except OSError:
+        pass  # nobody reads it: main() knows how to end then
+
 import contextlib
 import os
-import sys
 import threading
 from collections.abc import Sequence
 

@@ -214,7 +214,8 @@ class DeltaDecoder:
         return chunks
 
     def _fail_choice(self, event: dict[str, Any], data: bytes | str) -> None:
-        errors = (read_error({**choice, "choices": []}) for choice in event["choices"])
+        choices = (choice for choice in event["choices"] if isinstance(choice, dict))
+        errors = (read_error({**choice, "choices": []}) for choice in choices)
         error = next(filter(None, errors), None)
         self._fail(error or ServerError('its finish_reason is "error"'), data)
 

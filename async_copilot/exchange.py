@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -185,7 +186,7 @@ class Exchange:
                     if not self._stale:
                         self._seen.add(transport)
                         self._tune(transport)
-                    if not clock.expired():
+                    with contextlib.suppress(RuntimeError):  # the answer is here already
                         clock.reschedule(_sooner(now(), timeouts.silence, deadline))
 
                 return await self._session.post(
@@ -260,7 +261,7 @@ class BorrowedResponse:
 class _Outgoing(Payload):
     """A JSON body that says when it goes out.
 
-    aiohttp calls write_with_length() (before 3.12: write()) once the request has a
+    aiohttp calls write_with_length() once the request has a
     connection and its headers are on the way: public API, and the one moment that
     separates waiting for a connection from waiting for the server.
     """
