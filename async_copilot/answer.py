@@ -274,10 +274,16 @@ class Answer:
 
     def absorb(self, chunk: ChatChunk) -> None:
         """Take in a chunk, but for the text of choice 0, which counts when handed out."""
-        choice = self._choices.get(chunk.index)
-        if choice is None:
-            choice = self._choices[chunk.index] = _Choice()
-        choice.add(chunk)
+        if (
+            chunk.index
+            or chunk.reasoning
+            or chunk.tool_calls
+            or chunk.finish_reason
+            or chunk.refusal
+        ):
+            if chunk.index not in self._choices:
+                self._choices[chunk.index] = _Choice()
+            self._choices[chunk.index].add(chunk)
         if self.model is None:
             self.model = chunk.model
         if self.provider is None:
@@ -286,9 +292,10 @@ class Answer:
             self.id = chunk.id
         if chunk.usage:
             self.usage = chunk.usage
-        handle = chunk.raw.get("conversation")
-        if isinstance(handle, dict) and handle:
-            self.conversation = handle
+        if "conversation" in chunk.raw:
+            handle = chunk.raw["conversation"]
+            if isinstance(handle, dict) and handle:
+                self.conversation = handle
 
     def _forget(self) -> None:
         """Start over, for an attempt that is made again."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import partial
 from types import MappingProxyType
@@ -134,9 +133,10 @@ class Reply(Answer):
     async def _read_texts(self) -> AsyncGenerator[str, None]:
         try:
             while texts := await self._next(DeltaDecoder.texts, DeltaDecoder.rest_of_texts):
-                keep = self._keep
+                pieces = self._choices[0].text.pieces
                 for text in texts:
-                    keep(text)
+                    if self._keep_text:
+                        pieces.append(text)
                     yield text
         finally:
             self._leave()
@@ -147,7 +147,7 @@ class Reply(Answer):
                 for chunk in chunks:
                     self.absorb(chunk)
                     if chunk.content and chunk.index == 0:
-                        self._keep(chunk.content)
+                        self._choices[0].text.pieces.append(chunk.content)
                     yield chunk
         finally:
             self._leave()
@@ -159,7 +159,7 @@ class Reply(Answer):
                 due = batch.due(last=self._over)
                 if due <= now():
                     text = batch.take(now())
-                    self._keep(text)
+                    self._choices[0].text.pieces.append(text)
                     yield text
                 elif self._over:
                     await asyncio.sleep(due - now())
@@ -282,8 +282,6 @@ class Reply(Answer):
         self.headers = MappingProxyType(response.headers)
         self.request_id = request_id(response.headers)
         self.timing.headers = body.arrived - self._started
-        pieces = self._choices[0].text.pieces
-        self._keep = pieces.append if self._keep_text else deque[str](maxlen=0).append
         self._decoder.media_type = response.content_type
         return body
 
