@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -55,10 +55,3 @@ def run(test: Coroutine[Any, Any, None]) -> None:
         runner.run(asyncio.sleep(0))
     assert not tasks, f"tasks left over: {tasks}"
     assert not reports, f"the event loop reported: {reports}"
-
-
-@pytest.fixture(autouse=True)
-def _garbage_speaks_up() -> Iterator[None]:
-    """Blame a test, not a later one, for what it left unclosed."""
-    yield
-    gc.collect()
