@@ -26,6 +26,7 @@ from .errors import (
     DisconnectedError,
     InvalidHTTPError,
     InvalidRequestError,
+    WrongLoopError,
 )
 
 __all__ = ["Body", "translate"]
@@ -181,10 +182,8 @@ def translate(error: Exception, where: str = "the server") -> CopilotError:
         return InvalidRequestError(f"the request to {where} cannot be sent: {_brief(error)}")
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientSSLError):
         return _unreachable(error, where)
-    if isinstance(error, RuntimeError) and "closed" in str(error).lower():
-        if "session" in str(error).lower():
-            return ClientClosedError("the session is closed; make the request before closing it")
-        return DisconnectedError(f"{where} closed the connection before the end of its answer")
+    if isinstance(error, RuntimeError):
+        return _misused(str(error).lower(), where)
     if isinstance(error, aiohttp.ClientPayloadError) and "content-encoding" in str(error):
         return InvalidHTTPError(f"{where} sent a body that cannot be decompressed ({error})")
     if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
@@ -192,6 +191,15 @@ def translate(error: Exception, where: str = "the server") -> CopilotError:
             f"the connection to {where} broke before the end of its answer ({_brief(error)})"
         )
     return InvalidHTTPError(f"{where} answered with broken HTTP ({kind}: {_brief(error)})")
+
+
+def _misused(words: str, where: str) -> CopilotError:
+    """Return ours for a RuntimeError, of which only the words tell what it is about."""
+    if "session is closed" in words:
+        return ClientClosedError("the session is closed; make the request before closing it")
+    if "loop" in words:
+        return WrongLoopError("the session belongs to another event loop; make one in this loop")
+    return DisconnectedError(f"{where} closed the connection before the end of its answer")
 
 
 def _unreachable(error: aiohttp.ClientError, where: str) -> ConnectionFailedError:

@@ -66,7 +66,7 @@ class Reply(Answer):
         self._chunks: AsyncGenerator[ChatChunk, None] | None = None
         self._batches: AsyncGenerator[str, None] | None = None
         self._observer: Observer | None = None
-        self._source: Source = _NoSource()
+        self._filled_from: Source | None = None
         self._body: Body | None = None
         self._handed_out = False
         self._finished = False
@@ -218,8 +218,9 @@ class Reply(Answer):
 
     async def _block(self) -> bytes:
         """Return the next block of the body; nothing, at its end or where it broke for good."""
+        source = self._source
         try:
-            body = self._body or await self._open()
+            body = self._body or await self._open(source)
             while True:
                 try:
                     return await body.read()
@@ -230,7 +231,7 @@ class Reply(Answer):
                         raise
                     failure = error
                 body.close()
-                body = await self._open(failure)
+                body = await self._open(source, failure)
         except CopilotError as error:
             self._failure = error
             return b""
@@ -245,9 +246,9 @@ class Reply(Answer):
         max_event_bytes: int,
         observer: Observer | None = None,
     ) -> None:
-        if not isinstance(self._source, _NoSource):
+        if self._filled_from is not None:
             raise ReplyInUseError("a Reply is filled once; make a new one for each response")
-        self._source = source
+        self._filled_from = source
         self._observer = observer
         self._strict = strict
         self._new_decoder = partial(
@@ -256,12 +257,18 @@ class Reply(Answer):
         self._decoder = self._new_decoder()
         self._started = asyncio.get_running_loop().time()
 
+    @property
+    def _source(self) -> Source:
+        if self._filled_from is None:
+            raise ReplyInUseError("nothing fills this Reply; pass it to content_deltas(reply=...)")
+        return self._filled_from
+
     async def _enter(self) -> None:
         """Get the body before anything is read; raise what stands against it."""
         if self._observer is not None:
             tell(self._observer.on_start, self)
         try:
-            await self._open()
+            await self._open(self._source)
         except CopilotError as error:
             self.end = _end_of(error)
             self._leave(self._complete(error))
@@ -270,9 +277,9 @@ class Reply(Answer):
             self._leave()
             raise
 
-    async def _open(self, failure: CopilotError | None = None) -> Body:
+    async def _open(self, source: Source, failure: CopilotError | None = None) -> Body:
         """Get the body, or after failure another one: nothing of the first is kept."""
-        body = await self._source.open(failure, self.timing)
+        body = await source.open(failure, self.timing)
         if failure is not None:
             self._forget()
             self._decoder = self._new_decoder()
@@ -358,15 +365,6 @@ class Reply(Answer):
     def _retrying(self, failure: CopilotError, pause: float) -> None:
         if self._observer is not None:
             tell(self._observer.on_retry, self, failure, pause)
-
-
-class _NoSource:
-    """The source of a Reply that nothing fills yet."""
-
-    mask = Mask()
-
-    async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
-        raise ReplyInUseError("nothing fills this Reply; pass it to content_deltas(reply=...)")
 
 
 def _end_of(failure: CopilotError) -> End:

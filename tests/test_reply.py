@@ -1,0 +1,103 @@
+"""A reply has one reader, is filled once, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+
+from async_copilot import (
+    ClientClosedError,
+    CopilotClient,
+    End,
+    Reply,
+    ReplyInUseError,
+    content_deltas,
+)
+from async_copilot.fake_server import Answer, FakeServer, Stall
+
+SLOW = Answer(["Hel", "lo"], fault=Stall(after=1))
+
+
+async def test_a_second_loop_goes_on_where_the_first_one_was_left() -> None:
+    async with (
+        FakeServer(Answer(["Hel", "lo", " there"])) as server,
+        CopilotClient(base_url=server.url) as client,
+        client.stream("Hi") as reply,
+    ):
+        async for text in reply:
+            assert text == "Hel"
+            break
+        assert [text async for text in reply] == ["lo", " there"]
+        assert reply.text == "Hello there"
+
+
+async def test_chunks_too_go_on_where_they_were_left() -> None:
+    async with (
+        FakeServer(Answer(["Hel", "lo"])) as server,
+        CopilotClient(base_url=server.url) as client,
+        client.stream("Hi") as reply,
+    ):
+        first = await anext(reply.chunks())
+        rest = [chunk.content async for chunk in reply.chunks()]
+    assert first.content + "".join(rest) == "Hello"
+
+
+@pytest.mark.parametrize("other", ["chunks", "batches"])
+async def test_text_and_another_way_of_reading_do_not_mix(other: str) -> None:
+    async with (
+        FakeServer("Hello") as server,
+        CopilotClient(base_url=server.url) as client,
+        client.stream("Hi") as reply,
+    ):
+        await anext(reply)
+        with pytest.raises(ReplyInUseError, match="being read already"):
+            getattr(reply, other)()
+        assert "".join([text async for text in reply])
+
+
+async def test_a_second_task_is_refused_and_the_first_goes_on() -> None:
+    async with (
+        FakeServer(Answer(["Hel", "lo"], pace=20)) as server,
+        CopilotClient(base_url=server.url) as client,
+        client.stream("Hi") as reply,
+    ):
+        assert await anext(reply) == "Hel"
+        reading = asyncio.ensure_future(anext(reply))
+        await asyncio.sleep(0)
+        with pytest.raises(ReplyInUseError):
+            aiter(reply)
+        assert await reading == "lo"
+
+
+async def test_leaving_a_reply_that_a_task_still_reads_ends_that_task_with_an_error_of_ours() -> (
+    None
+):
+    async with FakeServer(SLOW) as server, CopilotClient(base_url=server.url) as client:
+        async with client.stream("Hi") as reply:
+            assert await anext(reply) == "Hel"
+            reading = asyncio.ensure_future(anext(reply))
+            await asyncio.sleep(0)
+        with pytest.raises(ClientClosedError, match="still read it"):
+            await reading
+    assert (reply.end, reply.text) == (End.CANCELLED, "Hel")
+
+
+async def test_a_reply_is_filled_once() -> None:
+    body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    async with (
+        FakeServer("Hello") as server,
+        aiohttp.ClientSession() as session,
+        session.post(f"{server.url}/chat/completions", json=body) as response,
+    ):
+        reply = Reply()
+        texts = [text async for text in content_deltas(response, reply=reply)]
+        assert (reply.end, reply.text) == (End.COMPLETE, "".join(texts))
+        with pytest.raises(ReplyInUseError, match="filled once"):
+            content_deltas(response, reply=reply)
+
+
+async def test_a_reply_that_nothing_fills_says_so() -> None:
+    with pytest.raises(ReplyInUseError, match="content_deltas"):
+        await anext(Reply())
