@@ -22,6 +22,8 @@ from bench.measures import MEASURES, Job, WrongTextError, stream
 from bench.replay import Replay, plan
 from bench.scenarios import SCENARIOS, Column, Scenario, Target
 
+pytestmark = pytest.mark.bench
+
 HERE = Path(__file__).parent
 RUN = HERE / "bench" / "run.py"
 OURS = ("content_deltas", "client.stream", "reply.chunks", "Conversation")

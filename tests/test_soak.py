@@ -6,6 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.bench
+
 SOAK = Path(__file__).parent / "bench" / "soak.py"
 
 
