@@ -280,17 +280,21 @@ def _text(value: Any) -> str:
 
 def _content(content: Any) -> tuple[str, str]:
     """Return text and reasoning of a ``content``: a str, or a list of parts (Mistral)."""
+    thoughts = [part.get("thinking") for part in _parts(content)]
+    return _joined(content), "".join(_joined(thinking) for thinking in thoughts)
+
+
+def _joined(content: Any) -> str:
     if isinstance(content, str):
-        return content, ""
-    text, thought = [], []
-    for part in content if isinstance(content, list) else ():
-        if isinstance(part, str):
-            text.append(part)
-        elif isinstance(part, dict):
-            text.append(_text(part.get("text")))
-            thinking = part.get("thinking")
-            thought.append("".join(_content(thinking)))
-    return "".join(text), "".join(thought)
+        return content
+    return "".join(_text(part.get("text")) for part in _parts(content))
+
+
+def _parts(content: Any) -> list[dict[str, Any]]:
+    """Return the parts of a list; a str among them is a text."""
+    parts = content if isinstance(content, list) else []
+    named = ({"text": part} if isinstance(part, str) else part for part in parts)
+    return [part for part in named if isinstance(part, dict)]
 
 
 def _reasoning(delta: dict[str, Any]) -> str:
