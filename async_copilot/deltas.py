@@ -200,9 +200,10 @@ class DeltaDecoder:
         reported = None
         if named_error or "error" in event or "x_groq" in event or "choices" not in event:
             reported = read_error(event, named_error=named_error)
+        # The server's handle of the conversation is no part of what an error shows.
+        shown = b"" if "conversation" in event else data
         if reported is not None:
-            # The server's handle of the conversation is nobody else's business.
-            self._fail(reported, b"" if "conversation" in event else data)
+            self._fail(reported, shown)
             return []
         chunks = read_chunks(event)
         if odd:
@@ -210,7 +211,7 @@ class DeltaDecoder:
         for chunk in chunks:
             self._note(chunk, event)
             if chunk.finish_reason == "error":  # OpenRouter, with the error in the choice
-                self._fail_choice(event, data)
+                self._fail_choice(event, shown)
         return chunks
 
     def _fail_choice(self, event: dict[str, Any], data: bytes | str) -> None:

@@ -10,13 +10,13 @@ from .errors import CopilotError
 
 __all__ = ["Mask", "is_secret"]
 
-_SECRET_HEADERS = ("authorization", "cookie", "key", "token", "secret")
+_SECRET = re.compile("auth|cookie|key|token|secret|sig|password", re.IGNORECASE)
 _SHORT = 8  # characters; a key such as "x" is struck out only where it stands alone
 
 
-def is_secret(header: str) -> bool:
-    """True for a header that carries credentials, by its name."""
-    return any(word in header.lower() for word in _SECRET_HEADERS)
+def is_secret(name: str) -> bool:
+    """True for a header, or a parameter of a URL, that by its name carries credentials."""
+    return _SECRET.search(name) is not None
 
 
 class Mask:

@@ -6,6 +6,7 @@ import copy
 import logging
 import pickle
 import traceback
+from typing import Any
 
 import pytest
 from fault_client import FAST, KEY, ask, causes
@@ -228,11 +229,17 @@ async def test_the_conversation_object_is_on_the_reply_and_in_no_text_about_it(
     assert HANDLE.encode() not in pickle.dumps(copy.copy(reply))
 
 
-async def test_the_conversation_object_is_in_no_error() -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        {"error": {"message": "no"}},
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": "no"}]},
+    ],
+    ids=["beside-an-error", "beside-a-choice-that-failed"],
+)
+async def test_the_conversation_object_is_in_no_error(failure: dict[str, Any]) -> None:
     early = event({"choices": [], "conversation": {"conversation_id": HANDLE}})
-    frame = event(
-        {"error": {"message": "no"}, "conversation": {"conversation_id": HANDLE}, "model": ""}
-    )
+    frame = event({**failure, "conversation": {"conversation_id": HANDLE}, "model": ""})
     async with FaultServer((sized(early + delta("Hel") + frame),)) as server:
         outcome = await ask(server)
     error = outcome.failed(StreamError, text="Hel", end=End.ERROR)

@@ -6,17 +6,14 @@ that what is shown is what would go out, to the last header.
 
 from __future__ import annotations
 
-import re
 from typing import NoReturn
 
 import aiohttp
 
 from ..conversation import Conversation
+from ..masking import is_secret
 
 __all__ = ["catching_session", "shown_request"]
-
-# In header names and in parameters of a URL.
-_SECRET = re.compile("auth|cookie|key|token|secret|sig|password", re.IGNORECASE)
 
 
 class _CaughtError(Exception):
@@ -50,10 +47,10 @@ async def _catch(request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 
 def _shown(request: aiohttp.ClientRequest) -> str:
     url = request.url.with_user(None)
-    masked = {name: "***" for name in url.query if _SECRET.search(name)}
+    masked = {name: "***" for name in url.query if is_secret(name)}
     lines = [f"{request.method} {url.update_query(masked)}"]
     for name, value in request.headers.items():
-        lines.append(f"{name}: {_masked(value) if _SECRET.search(name) else value}")
+        lines.append(f"{name}: {_masked(value) if is_secret(name) else value}")
     body = request.body.decode() if request.body else ""
     return "\n".join([*lines, "", body, ""])
 
