@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from .errors import InvalidRequestError, MalformedDataError
+from .sse import Bytes
 from .terminal import visible
 
 __all__ = [
@@ -172,7 +173,7 @@ def _slow_dumps(body: dict[str, Any]) -> bytes:
 # ------------------------------------------------------------------ the answer
 
 
-def read_object(data: bytes | str) -> dict[str, Any]:
+def read_object(data: Bytes | str) -> dict[str, Any]:
     """Decode one JSON object, as leniently as it can be done without guessing.
 
     orjson refuses NaN, raw control characters, lone surrogates and invalid UTF-8, all
@@ -188,7 +189,7 @@ def read_object(data: bytes | str) -> dict[str, Any]:
     return value
 
 
-def _slow_loads(data: bytes | str) -> Any:
+def _slow_loads(data: Bytes | str) -> Any:
     text = data if isinstance(data, str) else data.decode(errors="replace")
     try:
         return json.loads(text.removeprefix("\ufeff"), strict=False)
@@ -196,7 +197,7 @@ def _slow_loads(data: bytes | str) -> Any:
         raise _malformed(data, f"not JSON ({error})") from error
 
 
-def _malformed(data: bytes | str, why: str) -> MalformedDataError:
+def _malformed(data: Bytes | str, why: str) -> MalformedDataError:
     text = data if isinstance(data, str) else data[: 4 * _EXCERPT].decode(errors="replace")
     return MalformedDataError(
         f"a data line of the stream is {why}: {text[:80]!r}; "

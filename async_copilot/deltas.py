@@ -11,7 +11,7 @@ say nothing new but their text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -34,7 +34,7 @@ from .errors import (
     UnexpectedContentError,
 )
 from .plain import PlainDelta
-from .sse import MAX_EVENT_BYTES, SSEDecoder
+from .sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
 from .terminal import visible
 
 __all__ = ["DeltaDecoder"]
@@ -114,7 +114,7 @@ class DeltaDecoder:
                 return texts
         return self._texts_of_payloads(payloads)
 
-    def _texts_of_payloads(self, payloads: list[bytes]) -> list[str]:
+    def _texts_of_payloads(self, payloads: Sequence[Bytes]) -> list[str]:
         plain = self._plain
         texts: list[str] = []
         left = iter(payloads)
@@ -165,7 +165,7 @@ class DeltaDecoder:
                 texts.append(chunk.content)
         return texts
 
-    def _events(self, lines: bytes) -> Iterable[ChatChunk]:
+    def _events(self, lines: Bytes) -> Iterable[ChatChunk]:
         try:
             events, failure = self._sse.interpret(lines), None
         except EventTooLargeError as error:
@@ -177,7 +177,7 @@ class DeltaDecoder:
         if failure is not None:
             self.failure = failure
 
-    def _read(self, data: bytes | str, event: Any, name: str = "message") -> list[ChatChunk]:
+    def _read(self, data: Bytes | str, event: Any, name: str = "message") -> list[ChatChunk]:
         """Read the data of one event; sets done or failure where it is the end.
 
         event: data as orjson reads it, or None where it does not.
@@ -214,7 +214,7 @@ class DeltaDecoder:
                 self._fail_choice(event, shown)
         return chunks
 
-    def _fail_choice(self, event: dict[str, Any], data: bytes | str) -> None:
+    def _fail_choice(self, event: dict[str, Any], data: Bytes | str) -> None:
         choices = (choice for choice in event["choices"] if isinstance(choice, dict))
         errors = (read_error({**choice, "choices": []}) for choice in choices)
         error = next(filter(None, errors), None)
@@ -243,7 +243,7 @@ class DeltaDecoder:
             self.skipped += 1
         return []
 
-    def _fail(self, error: ServerError, data: bytes | str) -> None:
+    def _fail(self, error: ServerError, data: Bytes | str) -> None:
         text = data if isinstance(data, str) else data[: 4 * _EXCERPT].decode(errors="replace")
         code = f" (code {error.code})" if error.code else ""
         self.failure = StreamError(
@@ -255,7 +255,7 @@ class DeltaDecoder:
 
     # -------------------------------------------------------------- the body's form
 
-    def _lines(self, block: bytes) -> bytes:
+    def _lines(self, block: bytes) -> Bytes:
         """Return whole lines of an event stream; keep the bytes of anything else."""
         if self._form == "events":
             if len(self._document) < _EXCERPT:
@@ -364,7 +364,7 @@ class DeltaDecoder:
         return without_lone_surrogates(text)
 
 
-def _loads(data: bytes | str) -> Any:
+def _loads(data: Bytes | str) -> Any:
     """Return what orjson reads, or None where it does not: read_object() may yet."""
     if len(data) == len(_DONE):
         return None  # most likely it is [DONE]; raising for it costs more than an event

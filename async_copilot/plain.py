@@ -7,13 +7,14 @@ the exact way (deltas) would have given the same, and otherwise hands over to it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
 import orjson
 
 from .chat import ChatChunk, read_chunks
+from .sse import Bytes
 
 __all__ = ["PlainDelta"]
 
@@ -40,7 +41,7 @@ class PlainDelta:
 
     __slots__ = ("_after", "_before", "_between", "_choice", "_names", "_told", "_values")
 
-    def __init__(self, before: bytes, after: bytes, event: dict[str, Any]) -> None:
+    def __init__(self, before: Bytes, after: Bytes, event: dict[str, Any]) -> None:
         self._before = before
         self._after = after
         self._between = after + b"\n\ndata: " + before
@@ -52,7 +53,7 @@ class PlainDelta:
         self._values = self._told(event)
 
     @classmethod
-    def learn(cls, payload: bytes) -> PlainDelta | None:
+    def learn(cls, payload: Bytes) -> PlainDelta | None:
         """Return the form of an event that says nothing but its text, or None.
 
         payload: of an event that was read the exact way, and was no error. What it told
@@ -76,7 +77,7 @@ class PlainDelta:
             return None
         return cls(before, after, event) if nothing_else and same else None
 
-    def texts_of_block(self, lines: bytes, payloads: list[bytes]) -> list[str] | None:
+    def texts_of_block(self, lines: Bytes, payloads: Sequence[Bytes]) -> list[str] | None:
         """Return the texts of a block whose payloads are such events alone, or None.
 
         All strings are decoded in one go. What makes that exact: no payload holds an LF;
@@ -100,7 +101,7 @@ class PlainDelta:
             return None
         return [text for text in texts if text] if "" in texts else texts
 
-    def add_texts(self, payloads: Iterator[bytes], texts: list[str]) -> bytes | None:
+    def add_texts(self, payloads: Iterator[Bytes], texts: list[str]) -> Bytes | None:
         """Append the texts of such events; return the first payload that is none, or None."""
         loads, told, add = orjson.loads, self._told, texts.append
         plain, names, values = self._choice, self._names, self._values

@@ -14,16 +14,22 @@ character, so decoding line by line gives what decoding the whole stream gives.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .errors import EventTooLargeError
 
-__all__ = ["MAX_EVENT_BYTES", "SSEDecoder", "ServerSentEvent"]
+__all__ = ["MAX_EVENT_BYTES", "Bytes", "SSEDecoder", "ServerSentEvent"]
+
+Bytes: TypeAlias = bytes | bytearray
+"""A bytearray is a large event, which grew in place and is handed on without a copy."""
 
 # Thirty times the largest event measured on a real server (an inline image, 1.2 MB).
 MAX_EVENT_BYTES = 32 * 2**20
 
 _BOM = b"\xef\xbb\xbf"
+_LARGE = 64 * 1024  # bytes; below it a copy costs less than care does
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,6 @@ class SSEDecoder:
         "_retry",
         "_start",
         "_tail",
-        "_tail_joined",
-        "_tail_size",
     )
 
     def __init__(
@@ -74,14 +78,12 @@ class SSEDecoder:
         self._error_field = error_field
         self._start = True  # a BOM may still come
         self._after_cr = False  # the last block ended in CR: an LF belongs to it
-        self._tail: list[bytes] = []  # the unfinished line, in pieces, joined once
-        self._tail_size = 0
-        self._tail_joined = 0  # of the pieces, those that stand for many tiny ones
+        self._tail = bytearray()  # the unfinished line; grows in place, in linear time
         self._data = bytearray()  # the data buffer: each value with the LF that ends it
         self._held = 0  # bytes of the lines that the data came in
         self._failed = False
-        self._event = b""
-        self._id = b""
+        self._event: Bytes = b""
+        self._id: Bytes = b""
         self._retry: int | None = None
 
     def feed(self, block: bytes) -> list[ServerSentEvent]:
@@ -98,12 +100,12 @@ class SSEDecoder:
         For callers that would rather look at what a cut body held back. The decoder
         starts a new event after it.
         """
-        return self.interpret(self._take_tail() + b"\n\n")
+        return self.interpret(self._take_tail(b"\n\n"))
 
     # The two stages of feed(), and the short cut between them. The chat layer calls
     # them one by one, to hand orjson bytes that were never made into str.
 
-    def take_lines(self, block: bytes) -> bytes:
+    def take_lines(self, block: bytes) -> Bytes:
         """Return the whole lines that block completes, each ended by one LF."""
         if self._failed:
             raise self._too_large([])
@@ -117,13 +119,13 @@ class SSEDecoder:
             block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         cut = block.rfind(b"\n") + 1
         if not cut:
-            self._hold(block)
+            self._tail += block
             return b""
         lines = self._take_tail(block[:cut])
-        self._hold(block[cut:])
+        self._tail += block[cut:]
         return lines
 
-    def plain_payloads(self, lines: bytes) -> list[bytes] | None:
+    def plain_payloads(self, lines: Bytes) -> Sequence[Bytes] | None:
         """Split lines made only of ``data: X`` and a blank line, over and over, into Xs.
 
         None where anything else is in lines, or an event is already under way: then
@@ -134,14 +136,26 @@ class SSEDecoder:
             return None
         if self._data or self._event or len(lines) > self._max_event_bytes:
             return None
-        if lines.find(b"\n", 0, -2) < 0:
-            return [lines[6:-2]]  # one event, maybe a huge one: looked through once only
+        if isinstance(lines, bytearray):
+            return self._after_large(lines)
         payloads = lines.split(b"\n\ndata: ")
         payloads[-1] = payloads[-1][:-2]
         payloads[0] = payloads[0][6:]
         return payloads if lines.count(b"\n") == 2 * len(payloads) else None
 
-    def interpret(self, lines: bytes) -> list[ServerSentEvent]:
+    def _after_large(self, lines: bytearray) -> Sequence[Bytes] | None:
+        """The same where the first event is large: what is around it is cut off in place."""
+        end = lines.find(b"\n")
+        if not lines.startswith(b"\n\n", end):
+            return None
+        rest = bytes(lines[end + 2 :])
+        payloads = self.plain_payloads(rest) if rest else []
+        if payloads is None:
+            return None
+        del lines[end:], lines[:6]
+        return [lines, *payloads]
+
+    def interpret(self, lines: Bytes) -> list[ServerSentEvent]:
         """Process whole LF-ended lines by 9.2.6, return the events dispatched."""
         events: list[ServerSentEvent] = []
         split = lines.split(b"\n")
@@ -157,13 +171,14 @@ class SSEDecoder:
                 raise self._too_large(events)
             if not line.startswith(b":"):
                 self._process(line)
-        tail = 0 if self._start else self._tail_size
+        tail = 0 if self._start else len(self._tail)
         if tail and self._held + tail > self._max_event_bytes:
             raise self._too_large(events)
         return events
 
-    def _process(self, line: bytes) -> None:
-        field, colon, value = line, line.find(b":"), b""
+    def _process(self, line: Bytes) -> None:
+        field, value = line, line[:0]
+        colon = line.find(b":")
         if colon >= 0:
             field = line[:colon]
             value = line[colon + 2 if line.startswith(b" ", colon + 1) else colon + 1 :]
@@ -198,35 +213,27 @@ class SSEDecoder:
         self._event = b""
         self._retry = None
 
-    def _hold(self, piece: bytes) -> None:
-        """Keep a piece of the unfinished line; tiny ones together, or each costs an object."""
-        if piece:
-            self._tail.append(piece)
-            self._tail_size += len(piece)
-            if len(self._tail) - self._tail_joined > 1000:
-                self._tail[self._tail_joined :] = [b"".join(self._tail[self._tail_joined :])]
-                self._tail_joined += 1
-
-    def _take_tail(self, end: bytes = b"") -> bytes:
+    def _take_tail(self, end: bytes) -> Bytes:
         """Return the unfinished line with its end, and hold nothing."""
         if not self._tail:
             return end
-        line = b"".join((*self._tail, end))
-        self._tail = []
-        self._tail_size = self._tail_joined = 0
+        line, self._tail = self._tail, bytearray()
+        if len(line) < _LARGE:
+            return b"".join((line, end))
+        line += end
         return line
 
     def _without_bom(self, block: bytes) -> bytes:
-        block = self._take_tail(block)
+        block = bytes(self._take_tail(block))
         if len(block) < len(_BOM) and _BOM.startswith(block):
-            self._hold(block)
+            self._tail += block
             return b""
         self._start = False
         return block.removeprefix(_BOM)
 
     def _too_large(self, events: list[ServerSentEvent]) -> EventTooLargeError:
         self._failed = True
-        self._take_tail()
+        self._tail.clear()
         self._data.clear()
         return EventTooLargeError(
             f"an event of the stream is larger than {self._max_event_bytes:,} bytes; "

@@ -465,6 +465,28 @@ def test_many_small_events_in_one_block_are_no_large_event() -> None:
     assert decoded.texts == ["a"] * 50
 
 
+@pytest.mark.parametrize("size", [1_000, 65_536, 200_000])
+@pytest.mark.parametrize("after", [b"", said("b"), said("b") + ENDS + DONE, b": ping\n\n" + DONE])
+def test_a_large_event_is_read_whole_with_what_stands_around_it(size: int, after: bytes) -> None:
+    body = said("a") * 9 + said("x" * size) + after + said("y" * size)
+    exact = decode([body], exact="events")
+    for step in (30_000, len(body) - 1, len(body)):
+        reads = [body[at : at + step] for at in range(0, len(body), step)]
+        assert decode(reads) == exact
+        assert decode_chunks(reads)[0] == exact
+    texts = ["a"] * 9 + ["x" * size] + ["b"] * (b'"b"' in after)
+    assert exact.texts == texts + ["y" * size] * (DONE not in after)
+
+
+def test_a_large_broken_event_is_quoted_in_part() -> None:
+    body = said("x" * 100_000)[:-10] + b"\n\n"
+    decoded = decode([body[:90_000], body[90_000:]])
+    assert decoded == decode([body], exact="events")
+    assert decoded.error is not None
+    assert decoded.error[0] is MalformedDataError
+    assert len(decoded.error[1]) < 400
+
+
 def test_done_before_a_large_event_wins() -> None:
     assert (
         all_ways(said("a") + ENDS + DONE + said("x" * 500), max_event_bytes=100).end is End.COMPLETE

@@ -18,12 +18,14 @@ from dataclasses import FrozenInstanceError
 from itertools import pairwise, product
 from types import FrameType
 from typing import NamedTuple, Self
+from unittest.mock import patch
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sse_reference import Event, reference_events
 
+from async_copilot import sse
 from async_copilot.errors import CopilotError, EventTooLargeError
 from async_copilot.sse import ServerSentEvent, SSEDecoder
 
@@ -546,23 +548,30 @@ def test_any_bytes_raise_nothing_but_our_errors(body: bytes, limit: int) -> None
         decoder.flush()
 
 
-@settings(max_examples=300, deadline=None)
-@given(body=bodies, places=places)
-@example(body=b"data: a\n\n\n\ndata: b\n\n", places=[])
-@example(body=b"data: a\n\ndata: b\ndata: \n\n", places=[])
-@example(body=b"data: data: \n\ndata: \n\n", places=[13])
-@example(body=b"event: x\ndata: a\n\n", places=[9])
-@example(body=b"data: a\ndata: b\n\n", places=[8])
-def test_plain_payloads_are_the_data_that_interpret_gives(body: bytes, places: list[int]) -> None:
-    decoder = SSEDecoder()
+@settings(max_examples=600, deadline=None)
+@given(body=bodies, places=places, large=st.sampled_from([1, 8, 64 * 1024]))
+@example(body=b"data: a\n\n\n\ndata: b\n\n", places=[], large=1)
+@example(body=b"data: a\n\ndata: b\ndata: \n\n", places=[], large=1)
+@example(body=b"data: data: \n\ndata: \n\n", places=[13], large=64 * 1024)
+@example(body=b"data: data: \n\ndata: \n\n", places=[13], large=1)
+@example(body=b"data: a\n\ndata: b\n\ndata: c\n\n", places=[3], large=1)
+@example(body=b"data: a\n\n: b\n\n", places=[3], large=1)
+@example(body=b"data: a\ndata: b\n\n", places=[3], large=1)
+@example(body=b"event: x\ndata: a\n\n", places=[9], large=1)
+@example(body=b"data: a\ndata: b\n\n", places=[8], large=1)
+def test_plain_payloads_are_the_data_that_interpret_gives(
+    body: bytes, places: list[int], large: int
+) -> None:
     found: list[tuple[str, str]] = []
-    for block in cut(body, places):
-        lines = decoder.take_lines(block)
-        payloads = decoder.plain_payloads(lines)
-        if payloads is None:
-            found += [(each.event, each.data) for each in decoder.interpret(lines)]
-        else:
-            found += [("message", payload.decode(errors="replace")) for payload in payloads]
+    with patch.object(sse, "_LARGE", large):  # of an unfinished line, which then is never copied
+        decoder = SSEDecoder()
+        for block in cut(body, places):
+            lines = decoder.take_lines(block)
+            payloads = decoder.plain_payloads(lines)
+            if payloads is None:
+                found += [(each.event, each.data) for each in decoder.interpret(lines)]
+            else:
+                found += [("message", payload.decode(errors="replace")) for payload in payloads]
     assert found == [(each.event, each.data) for each in reference(body)]
 
 

@@ -11,7 +11,7 @@ from async_copilot.answer import Answer, Choice, End
 from async_copilot.chat import ChatChunk
 from async_copilot.deltas import DeltaDecoder
 from async_copilot.errors import CopilotError
-from async_copilot.sse import MAX_EVENT_BYTES, SSEDecoder
+from async_copilot.sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
 
 __all__ = ["Decoded", "bytewise", "cut_at_random", "decode", "decode_chunks"]
 
@@ -36,7 +36,7 @@ class Decoded:
 class _ExactSSEDecoder(SSEDecoder):
     """The event stream without its short cut."""
 
-    def plain_payloads(self, lines: bytes) -> list[bytes] | None:
+    def plain_payloads(self, _lines: Bytes) -> None:
         return None
 
 
