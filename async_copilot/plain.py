@@ -7,7 +7,7 @@ the exact way (deltas) would have given the same, and otherwise hands over to it
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -18,8 +18,9 @@ from .sse import Bytes
 
 __all__ = ["PlainDelta"]
 
-# The fields of an event that read_chunks(), read_error() and Reply look at.
-_TOLD = ("conversation", "detail", "error", "id", "model", "object", "provider", "usage", "x_groq")
+# What else an event with choices can tell at any time, and what only the first one that does.
+_TOLD = ("conversation", "error", "usage", "x_groq")
+_TOLD_ONCE = ("id", "model", "provider")
 
 _CONTENT = re.compile(rb'"content": ?("(?:[^"\\\x00-\x1f]++|\\.)*")')
 _LONGEST = 16 * 1024  # bytes; a larger event is no example of many small ones
@@ -35,22 +36,18 @@ class PlainDelta:
       with the same bytes around one JSON string, any string, is the same event with
       another text. (learn() makes the trial with a probe, so that an odd event, with
       "content" twice say, is not taken for plain.)
-    - as objects, its one choice without the text and the other fields that anybody
-      reads, for streams in which an unread field (a time, padding) changes all along.
+    - as objects, made when the first does not do: the names of its fields, and the
+      values of those that matter, for streams in which others (a time, padding, an id
+      that is known already) change all along.
     """
 
-    __slots__ = ("_after", "_before", "_between", "_choice", "_names", "_told", "_values")
+    __slots__ = ("_after", "_before", "_between", "_fields")
 
-    def __init__(self, before: Bytes, after: Bytes, event: dict[str, Any]) -> None:
+    def __init__(self, before: Bytes, after: Bytes) -> None:
         self._before = before
         self._after = after
         self._between = after + b"\n\ndata: " + before
-        (self._choice,) = event["choices"]
-        self._choice["delta"]["content"] = None
-        self._names = list(event)
-        told = [name for name in _TOLD if name in event] or ["choices"]
-        self._told = itemgetter(*told)
-        self._values = self._told(event)
+        self._fields: tuple[list[str], Callable[[dict[str, Any]], Any], Any] | None = None
 
     @classmethod
     def learn(cls, payload: Bytes) -> PlainDelta | None:
@@ -75,7 +72,7 @@ class PlainDelta:
             same = probe == event
         except (ValueError, LookupError, TypeError, RecursionError):
             return None
-        return cls(before, after, event) if nothing_else and same else None
+        return cls(before, after) if nothing_else and same else None
 
     def texts_of_block(self, lines: Bytes, payloads: Sequence[Bytes]) -> list[str] | None:
         """Return the texts of a block whose payloads are such events alone, or None.
@@ -103,25 +100,28 @@ class PlainDelta:
 
     def add_texts(self, payloads: Iterator[Bytes], texts: list[str]) -> Bytes | None:
         """Append the texts of such events; return the first payload that is none, or None."""
-        loads, told, add = orjson.loads, self._told, texts.append
-        plain, names, values = self._choice, self._names, self._values
+        loads, add = orjson.loads, texts.append
+        names, told, values = self._fields = self._fields or self._as_objects()
         for payload in payloads:
             try:
                 event = loads(payload)
-                (choice,) = event["choices"]
-                delta = choice["delta"]
+                delta = event["choices"][0]["delta"]
                 text = delta["content"]
                 delta["content"] = None
-                if (
-                    choice == plain
-                    and list(event) == names
-                    and told(event) == values
-                    and text
-                    and type(text) is str
-                ):
+                if type(text) is str and text and told(event) == values and list(event) == names:
                     add(text)
                     continue
             except (ValueError, LookupError, TypeError, RecursionError):
                 pass
             return payload
         return None
+
+    def _as_objects(self) -> tuple[list[str], Callable[[dict[str, Any]], Any], Any]:
+        event: dict[str, Any] = orjson.loads(self._before + b"null" + self._after)
+        unknown = [name for name in _TOLD_ONCE if not _is_name(event.get(name))]
+        told = itemgetter("choices", *(name for name in (*_TOLD, *unknown) if name in event))
+        return list(event), told, told(event)
+
+
+def _is_name(value: Any) -> bool:
+    return type(value) is str and value != ""
