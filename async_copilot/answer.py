@@ -11,6 +11,8 @@ from .chat import ChatChunk, ToolCallDelta
 
 __all__ = ["Answer", "Choice", "End", "Timing", "ToolCall"]
 
+_LOOSE = 16  # pieces of a text; some 60 bytes each besides their characters
+
 
 class End(enum.Enum):
     """How a reply ended."""
@@ -79,26 +81,26 @@ class Choice:
     finish_reason: str | None
 
 
-class _Text:
-    """Text in pieces, joined when asked for: linear however many pieces come."""
+class _Text(list[str]):
+    """Text in pieces, joined now and then: linear in time and space however many come."""
 
-    __slots__ = ("_joined", "pieces")
+    __slots__ = ("_joined",)
 
     def __init__(self) -> None:
-        self.pieces: list[str] = []
+        super().__init__()
         self._joined = 0  # of the pieces, those that were joined already
 
     def compact(self) -> None:
         """Join what came since the last time: a str object takes more than a word of text."""
-        if len(self.pieces) - self._joined > 1000:
-            self.pieces[self._joined :] = ["".join(self.pieces[self._joined :])]
-            self._joined = len(self.pieces)
+        if len(self) - self._joined > _LOOSE:
+            self[self._joined :] = ["".join(self[self._joined :])]
+            self._joined = len(self)
 
     def __str__(self) -> str:
-        if len(self.pieces) > 1:
-            self.pieces[:] = ["".join(self.pieces)]
+        if len(self) > 1:
+            self[:] = ["".join(self)]
             self._joined = 1
-        return self.pieces[0] if self.pieces else ""
+        return self[0] if self else ""
 
 
 class _Call:
@@ -117,10 +119,11 @@ class _Call:
         self.id = self.id or delta.id
         self.type = self.type or delta.type
         self.extra_content = delta.extra_content or self.extra_content
-        if delta.name and delta.name != self.name and not self.arguments.pieces:
+        if delta.name and delta.name != self.name and not self.arguments:
             self.name += delta.name  # repeated by some servers, cut in two by others
         if delta.arguments:
-            self.arguments.pieces.append(delta.arguments)
+            self.arguments.append(delta.arguments)
+            self.arguments.compact()
 
 
 class _Choice:
@@ -138,11 +141,14 @@ class _Choice:
 
     def add(self, chunk: ChatChunk) -> None:
         if chunk.content and chunk.index:
-            self.text.pieces.append(chunk.content)
+            self.text.append(chunk.content)
+            self.text.compact()
         if chunk.reasoning:
-            self.reasoning.pieces.append(chunk.reasoning)
+            self.reasoning.append(chunk.reasoning)
+            self.reasoning.compact()
         if chunk.refusal:
-            self.refusal.pieces.append(chunk.refusal)
+            self.refusal.append(chunk.refusal)
+            self.refusal.compact()
         for delta in chunk.tool_calls:
             self.add_call(delta)
         if chunk.finish_reason:
@@ -172,11 +178,11 @@ class _Choice:
         if delta.id:
             return next((call for call in self.calls if call.id == delta.id), None)
         last = self.calls[-1] if self.calls else None
-        fresh = last and delta.name and last.name and last.arguments.pieces
+        fresh = last and delta.name and last.name and last.arguments
         return None if fresh else last
 
-    def freeze(self, index: int) -> Choice:
-        calls = [
+    def tool_calls(self) -> list[ToolCall]:
+        return [
             ToolCall(
                 place,
                 call.id,
@@ -187,12 +193,14 @@ class _Choice:
             )
             for place, call in enumerate(self.calls)
         ]
+
+    def freeze(self, index: int) -> Choice:
         return Choice(
             index,
             str(self.text),
             str(self.reasoning),
             str(self.refusal),
-            calls,
+            self.tool_calls(),
             self.finish_reason,
         )
 
@@ -242,7 +250,7 @@ class Answer:
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        return self._choices[0].freeze(0).tool_calls
+        return self._choices[0].tool_calls()
 
     @property
     def finish_reason(self) -> str | None:

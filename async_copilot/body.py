@@ -14,11 +14,11 @@ Each rule here answers a behaviour of aiohttp 3.14 that a stream can meet:
 from __future__ import annotations
 
 import asyncio
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 
-from .clocks import Timeouts, Watchdog
+from .clocks import Watchdog
 from .errors import (
     ClientClosedError,
     ConnectionFailedError,
@@ -32,19 +32,14 @@ from .errors import (
 __all__ = ["Body", "translate"]
 
 BLOCK_BYTES = 64 * 1024  # a block and its copies stay in the processor's cache
+RECEIVE_BYTES = 120 * 1024  # at most, from the socket at a time
 DRAIN_BYTES = 64 * 1024  # after [DONE]; an honest body ends within a few bytes
 DRAIN_SECONDS = 0.25  # the last chunk of a body travels with [DONE] or right behind it
 GIVE_WAY_SECONDS = 0.01  # other tasks wait no longer than this for a full buffer
 
 
-# The futures of aiohttp's that tell of a connection's end, each with a callback that takes
-# its exception: a future whose exception nobody takes is reported.
-_CLOSED: WeakSet[asyncio.Future[None]] = WeakSet()
-
-
-def _take_note(closed: asyncio.Future[None]) -> None:
-    if not closed.cancelled():
-        closed.exception()
+# The bodies under way, by the future of aiohttp's that tells of their connection's end.
+_UNDER_WAY: WeakKeyDictionary[asyncio.Future[None], Body | None] = WeakKeyDictionary()
 
 
 class Body:
@@ -53,47 +48,43 @@ class Body:
     Leaving it is close(): synchronous, at once, idempotent; the server sees the
     connection go. A body read to its end gives the connection back to the pool.
 
-    spent: seconds of Timeouts.total used before.
+    clock: which has waited for the headers, or is new.
     bytes: read so far.  arrived: loop time of the last block.
+    failure: what broke the body; the bytes that came before it are handed out first.
     """
 
     __slots__ = (
         "_closed",
-        "_failure",
         "_gave_way",
         "_loop",
         "_reader",
         "arrived",
         "bytes",
         "clock",
+        "failure",
         "response",
     )
 
-    def __init__(
-        self, response: aiohttp.ClientResponse, timeouts: Timeouts, *, spent: float = 0.0
-    ) -> None:
+    def __init__(self, response: aiohttp.ClientResponse, clock: Watchdog) -> None:
         self.response = response
-        self.clock = Watchdog(timeouts, self.fail, spent=spent)
+        self.clock = clock
+        clock.expire = self.fail
+        clock.limit(None)
         self.bytes = 0
         self._loop = asyncio.get_running_loop()
         self.arrived = self._gave_way = self._loop.time()
         self._reader = response.content
-        self._failure: CopilotError | None = None
-        protocol = response.connection and response.connection.protocol
-        self._closed: asyncio.Future[None] | None = getattr(protocol, "closed", None)
-        if self._closed is not None:
-            if self._closed not in _CLOSED:
-                _CLOSED.add(self._closed)
-                self._closed.add_done_callback(_take_note)
-            self._closed.add_done_callback(self._connection_closed)
+        self.failure: CopilotError | None = None
+        self._closed: asyncio.Future[None] | None = None
+        if response.connection is not None:  # else the whole body is here already
+            self._watch(response.connection)
 
     async def read(self) -> bytes:
-        """Return the next block, b"" at the end of the body.
+        """Return the next block; b"" at the end of the body, or where it broke: see failure.
 
         The clock runs on until clock.stop(): making sense of bytes is still waiting for
         the answer, or a server could keep us at work on comments for good.
-        Raises one of ours, and after it the body is of no more use. Cancelling loses no
-        bytes: the next read() goes on.
+        Cancelling loses no bytes: the next read() goes on.
         """
         started = self._loop.time()
         waits = self._reader.total_bytes == self.bytes and not self._reader.is_eof()
@@ -101,20 +92,14 @@ class Body:
         if full:
             await asyncio.sleep(0)
             started = self._gave_way = self._loop.time()
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            return b""
         if waits or full:
             self.clock.start(started)
         try:
             block = await self._reader.read(BLOCK_BYTES)
-        except Exception as error:  # the pure-Python parser raises any kind
-            failure = error if isinstance(error, CopilotError) else translate(error)
-            self._failure = failure
-            block = self._arrived_before_failure()
-            if not block and failure is error:
-                raise
-            if not block:
-                raise failure from error
+        except Exception as error:  # noqa: BLE001  # the pure-Python parser raises any kind
+            block = self._broken(error)
         finally:
             self.arrived = self._loop.time()
         if waits:
@@ -123,49 +108,82 @@ class Body:
         return block
 
     async def drain(self) -> None:
-        """Read on to the end, so that the connection can be used again; within bounds."""
+        """Read on to the end, so that the connection can be used again; within bounds.
+
+        Whatever the connection does now is no error of the answer.
+        """
         if self._reader.at_eof():
             return
         limit = self.bytes + DRAIN_BYTES
         self.clock.limit(DRAIN_SECONDS)
         deadline = self._loop.time() + DRAIN_SECONDS
-        try:
-            while await self.read() and self.bytes < limit and self.arrived < deadline:
-                pass
-        except CopilotError:
-            pass  # whatever the connection does now is not the answer's error
+        while await self.read() and self.bytes < limit and self.arrived < deadline:
+            pass
 
     def fail(self, error: CopilotError) -> None:
         """End the body with error, for whoever is reading it, now or next."""
-        if self._failure is None:
-            self._failure = error
+        if self.failure is None:
+            self.failure = error
         self._reader.set_exception(error)
         self.close()
 
     def close(self) -> None:
         self.clock.cancel()
         if self._closed is not None:
-            self._closed.remove_done_callback(self._connection_closed)
-        if self._reader.at_eof():
-            self.response.release()
-        else:
+            _UNDER_WAY[self._closed] = None
+            self._closed = None
+        if not self.response.closed:  # it is, and its connection in the pool, at its end
             self.response.close()
 
-    def _connection_closed(self, _: asyncio.Future[None]) -> None:
-        # Where the parser meets broken framing, aiohttp closes the connection and tells
-        # the reader nothing: neither an end nor an exception.
+    def _watch(self, connection: aiohttp.connector.Connection) -> None:
+        """Be told of the connection's end, and let it receive into smaller buffers.
+
+        asyncio's selector transport asks for 256 KiB at each read. That is above malloc's
+        threshold for mapping memory, so that a read of one delta costs a mmap, a page
+        fault and a munmap; 120 KiB is below it. Public by name, undocumented, and where
+        a transport has no such attribute (TLS, uvloop) nothing happens.
+        """
+        transport = connection.transport
+        if transport is not None and hasattr(transport, "max_size"):
+            transport.max_size = RECEIVE_BYTES
+        self._closed = getattr(connection.protocol, "closed", None)
+        if self._closed is not None:
+            if self._closed not in _UNDER_WAY:
+                self._closed.add_done_callback(_connection_closed)
+            _UNDER_WAY[self._closed] = self
+
+    def lost(self) -> None:
+        """The connection is gone.
+
+        Where the parser meets broken framing, aiohttp closes the connection and tells
+        the reader nothing: neither an end nor an exception.
+        """
         if not self._reader.is_eof() and self._reader.exception() is None:
             self._reader.set_exception(
                 InvalidHTTPError("the server answered with broken HTTP (the framing of the body)")
             )
 
-    def _arrived_before_failure(self) -> bytes:
+    def _broken(self, error: Exception) -> bytes:
+        """Take note of the failure; return the bytes that had arrived before it."""
+        if isinstance(error, CopilotError):
+            self.failure = error
+        else:
+            self.failure = translate(error)
+            self.failure.__cause__ = error
         # aiohttp's reader holds bytes behind its exception; without one it hands them out.
         self._reader.set_exception(None)  # type: ignore[arg-type]
         try:
             return self._reader.read_nowait()
         except Exception:  # noqa: BLE001  # whatever it is, the first failure is the news
             return b""
+
+
+def _connection_closed(closed: asyncio.Future[None]) -> None:
+    if not closed.cancelled():
+        closed.exception()  # one that nobody takes is reported
+    body = _UNDER_WAY.pop(closed, None)
+    if body is not None:
+        body.lost()
 
 
 def translate(error: Exception, where: str = "the server") -> CopilotError:

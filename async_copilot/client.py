@@ -6,8 +6,8 @@ import asyncio
 import ipaddress
 import platform
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, NoReturn, Self
 from weakref import WeakSet
@@ -143,8 +143,7 @@ class CopilotClient:
         self._replies: set[Reply] = set()
         self._seen: WeakSet[Any] = WeakSet()
 
-    @asynccontextmanager
-    async def stream(
+    def stream(
         self,
         messages: Messages,
         *,
@@ -155,7 +154,7 @@ class CopilotClient:
         timeouts: Timeouts | None = None,
         observer: Observer | None = None,
         **fields: Any,
-    ) -> AsyncIterator[Reply]:
+    ) -> AbstractAsyncContextManager[Reply]:
         """Send messages; ``async with`` gives the Reply as soon as its headers are here.
 
         messages: a str (one user message), a message, or the whole list, in the wire's
@@ -169,8 +168,8 @@ class CopilotClient:
             ``tools=[...]``, ``stream_options={"include_usage": True}``. A field that is
             None is not sent.
 
-        Raises UsageError before anything is sent; ConnectionFailedError, ClockError,
-        HTTPStatusError, RedirectError on entering. Leaving the block closes the
+        Raises UsageError at once; ConnectionFailedError, ClockError, HTTPStatusError,
+        RedirectError on entering, which may be done once. Leaving the block closes the
         connection, unless the reply was read to its end: then it is used again.
         """
         merged = self._headers if not headers else _checked_headers({**self._headers, **headers})
@@ -183,9 +182,7 @@ class CopilotClient:
             timeouts=timeouts or self._timeouts,
             max_retries=self._max_retries,
             seen=self._seen,
-            own=self._borrowed is None,
             closing=self._closing,
-            retrying=reply._retrying,
         )
         reply._begin(
             exchange,
@@ -193,13 +190,7 @@ class CopilotClient:
             max_event_bytes=self._max_event_bytes,
             observer=observer or self._observer,
         )
-        self._replies.add(reply)
-        try:
-            await reply._enter()
-            yield reply
-        finally:
-            self._replies.discard(reply)
-            await reply.aclose()
+        return _Stream(reply, self._replies)
 
     async def complete(self, messages: Messages, **options: Any) -> Reply:
         """Send messages and return the reply when it has ended; options as in stream()."""
@@ -276,6 +267,34 @@ class CopilotClient:
                 read_bufsize=READ_BUFFER,
             )
         return self._session
+
+
+class _Stream(AbstractAsyncContextManager[Reply]):
+    """The ``async with`` around a reply, which is among those under way meanwhile."""
+
+    __slots__ = ("_reply", "_under_way")
+
+    def __init__(self, reply: Reply, under_way: set[Reply]) -> None:
+        self._reply = reply
+        self._under_way = under_way
+
+    async def __aenter__(self) -> Reply:
+        self._under_way.add(self._reply)
+        try:
+            await self._reply._enter()
+        except BaseException:
+            self._under_way.discard(self._reply)
+            raise
+        return self._reply
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._under_way.discard(self._reply)
+        await self._reply.aclose()
 
 
 def _completions_url(base_url: str) -> URL:

@@ -59,51 +59,66 @@ class Timeouts:
 
 
 class Watchdog:
-    """One timer for one stream, which re-arms itself only when it fires.
+    """One timer for one reply, which re-arms itself only when it fires.
 
     A deadline around each read would cost a timer a delta; this costs two clock reads.
     It also ends the wait that aiohttp's ``sock_read`` misses: a body with broken chunk
     framing leaves the C parser waiting for good.
 
     expire: called with the error when a clock has run out during a wait.
-    spent: seconds of ``total`` used up before this stream.
+    spent: seconds of ``total`` used up, those before this one included.
     """
 
     __slots__ = (
-        "_expire",
+        "_connect",
         "_loop",
+        "_no_connection",
         "_patience",
-        "_shortest",
         "_silence",
         "_silent",
         "_stalled",
         "_started",
         "_timeouts",
         "_timer",
+        "_total",
+        "expire",
         "spent",
     )
 
-    def __init__(
-        self, timeouts: Timeouts, expire: Callable[[ClockError], None], *, spent: float = 0.0
-    ) -> None:
+    def __init__(self, timeouts: Timeouts, *, spent: float = 0.0) -> None:
         self._loop = asyncio.get_running_loop()
         self._timeouts = timeouts
-        self._expire = expire
+        self._connect = math.inf
+        self._no_connection: Callable[[], ClockError] | None = None  # set while there is none
         self._silence = _or_forever(timeouts.silence)
         self._patience = _or_forever(timeouts.stall)
+        self._total = _or_forever(timeouts.total)
         self._silent = 0.0  # seconds waited since the last byte, the current wait aside
         self._stalled = 0.0  # seconds waited since the last progress, the current wait aside
-        self.spent = spent
         self._started: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._reckon()
+        self.expire: Callable[[ClockError], object] = _nobody
+        self.spent = spent
+
+    def connect(self, now: float, seconds: float | None, error: Callable[[], ClockError]) -> None:
+        """The wait for a connection begins, which error() is for when it takes longer."""
+        self._connect = _or_forever(seconds)
+        self._no_connection = error
+        self._patience = math.inf  # until there is a body
+        self.start(now)
+
+    def send(self, now: float) -> None:
+        """The request goes out: the wait for its answer begins."""
+        self.stop(now)
+        self._no_connection = None
+        self.start(now)
 
     def start(self, now: float) -> None:
         """A wait begins, or after bytes that brought nothing, goes on."""
         if self._started is not None:
             self.stop(now)
         self._started = now
-        deadline = now + self._shortest
+        deadline = now + self._left()
         if self._timer is None:
             if deadline != math.inf:
                 self._timer = self._loop.call_at(deadline, self._fire)
@@ -119,72 +134,67 @@ class Watchdog:
             self._silent = self._silent + waited if silent else 0.0
             self._stalled += waited
             self.spent += waited
-            self._reckon()
 
     def progress(self, now: float) -> None:
         """Something of the answer came: the wait is over, the stall clock starts anew."""
         self.stop(now)
         self._stalled = 0.0
-        self._reckon()
 
     def limit(self, seconds: float | None) -> None:
         """Wait no longer than this from now on, bytes or not; None: the settings again."""
         self._stalled = 0.0
         self._patience = min(_or_forever(seconds), _or_forever(self._timeouts.stall))
-        self._reckon()
 
     def cancel(self) -> None:
         self._started = None
+        self.expire = _nobody
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _reckon(self) -> None:
-        self._shortest = min(
-            self._silence - self._silent,
-            self._patience - self._stalled,
-            _or_forever(self._timeouts.total) - self.spent,
-        )
+    def _left(self) -> float:
+        """Return how long a wait that begins now may last."""
+        silence = self._silence if self._no_connection is None else self._connect
+        return min(silence - self._silent, self._patience - self._stalled, self._total - self.spent)
 
     def _fire(self) -> None:
         now = self._loop.time()
         waited = 0.0 if self._started is None else now - self._started
         # Timers may come early by the clock's resolution; a re-armed one comes at once.
-        left = self._shortest - waited
+        left = self._left() - waited
         if self._started is not None and left <= 0:
             self._timer = None
-            self._expire(self._error(waited))
+            self.expire(self.error(waited))
         else:
             self._timer = self._loop.call_at(now + max(left, 0.001), self._fire)
 
-    def _error(self, waited: float) -> ClockError:
+    def error(self, waited: float = 0.0) -> ClockError:
+        """Return the error of the clock that has run out, waited seconds into a wait."""
         timeouts = self._timeouts
-        if self.spent + waited >= _or_forever(timeouts.total):
-            return total_timeout(timeouts)
-        if self._stalled + waited >= _or_forever(timeouts.stall):
+        if self.spent + waited >= self._total:
+            return TotalTimeoutError(
+                f"the reply was not complete after {_seconds(timeouts.total)} of waiting; if it "
+                f"may take longer, raise Timeouts(total=...)",
+                seconds=timeouts.total,
+            )
+        if self._no_connection is not None:
+            return self._no_connection()
+        if self._stalled + waited >= max(self._patience, _or_forever(timeouts.stall)):
             return StallTimeoutError(
                 f"the server has sent nothing of its answer for {_seconds(timeouts.stall)}, only "
                 f"comments or empty deltas; if it queues requests for longer, raise "
                 f"Timeouts(stall=...)",
                 seconds=timeouts.stall,
             )
-        return silence_timeout(timeouts)
+        return SilenceTimeoutError(
+            f"the server has sent no byte for {_seconds(timeouts.silence)}; if it needs longer to "
+            f"answer, raise Timeouts(silence=...)",
+            seconds=timeouts.silence,
+        )
 
 
-def silence_timeout(timeouts: Timeouts) -> SilenceTimeoutError:
-    return SilenceTimeoutError(
-        f"the server has sent no byte for {_seconds(timeouts.silence)}; if it needs longer to "
-        f"answer, raise Timeouts(silence=...)",
-        seconds=timeouts.silence,
-    )
-
-
-def total_timeout(timeouts: Timeouts) -> TotalTimeoutError:
-    return TotalTimeoutError(
-        f"the reply was not complete after {_seconds(timeouts.total)} of waiting; if it may take "
-        f"longer, raise Timeouts(total=...)",
-        seconds=timeouts.total,
-    )
+def _nobody(_: ClockError) -> None:
+    """For a clock that is nobody's, not yet or no more."""
 
 
 def _seconds(setting: float | None) -> str:

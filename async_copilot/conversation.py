@@ -17,6 +17,7 @@ __all__ = ["Conversation", "Memory", "Streams"]
 Memory: TypeAlias = Literal["server", "client"]
 """Who remembers: a g4f server, or this object, which sends the history each time."""
 
+_MEMORIES = get_args(Memory)
 _FORMAT = 1  # of to_dict()
 
 
@@ -62,7 +63,7 @@ class Conversation:
         keep_partial: bool = False,
         **options: Any,
     ) -> None:
-        if memory not in get_args(Memory):
+        if memory not in _MEMORIES:
             raise InvalidRequestError(f'memory={memory!r}; it is "server" (g4f) or "client"')
         self.id = str(uuid.uuid4())
         self.handle: dict[str, Any] | None = None

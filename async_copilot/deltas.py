@@ -11,7 +11,7 @@ say nothing new but their text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -47,8 +47,8 @@ _EXCERPT = 300  # bytes of an unexpected body that an error quotes
 class DeltaDecoder:
     """Decodes one body. Ask for texts() or chunks(), not both, then once for rest().
 
-    absorb: in texts(), called with each chunk that holds more than plain text.
-
+    told:     chunks that hold more than plain text; texts() puts them here, the caller
+              takes them out.
     media_type: what the response calls itself, for errors; bytes decide how it is read.
     failure:  the error to raise once the deltas before it were handed out.
     done:     [DONE] was seen; what follows it is ignored.
@@ -62,7 +62,6 @@ class DeltaDecoder:
 
     def __init__(
         self,
-        absorb: Callable[[ChatChunk], None],
         *,
         max_event_bytes: int = MAX_EVENT_BYTES,
         strict: bool = True,
@@ -73,7 +72,7 @@ class DeltaDecoder:
         self.progress = False
         self.events = 0
         self.skipped = 0
-        self._absorb = absorb
+        self.told: list[ChatChunk] = []
         self._strict = strict
         self.media_type = media_type
         self._max_event_bytes = max_event_bytes
@@ -160,7 +159,7 @@ class DeltaDecoder:
 
     def _texts(self, chunks: Iterable[ChatChunk], texts: list[str]) -> list[str]:
         for chunk in chunks:
-            self._absorb(chunk)
+            self.told.append(chunk)
             if chunk.content and chunk.index == 0:
                 texts.append(chunk.content)
         return texts
@@ -257,6 +256,8 @@ class DeltaDecoder:
 
     def _lines(self, block: bytes) -> Bytes:
         """Return whole lines of an event stream; keep the bytes of anything else."""
+        if not self._document and block.startswith(b"data:"):
+            self._form = "events"  # nearly always, and then nothing has to be looked at
         if self._form == "events":
             if len(self._document) < _EXCERPT:
                 self._document += block[:_EXCERPT]
@@ -307,7 +308,7 @@ class DeltaDecoder:
             skipped = self.skipped
             yield from self._read(event.data, _loads(event.data), event.event)
             self._strict, self.skipped = strict, skipped
-        labelled = self.media_type == "text/event-stream"
+        labelled = self._type == "text/event-stream"
         if not (self.events or self.ended or labelled) and self._document.strip():
             self.failure = self._unexpected("no event stream")
 
@@ -324,13 +325,18 @@ class DeltaDecoder:
         yield from self._read(bytes(self._document), _loads(bytes(self._document)))
 
     @property
+    def _type(self) -> str:
+        kind = self.media_type.partition(";")[0].strip().lower()
+        return visible(kind) or "application/octet-stream"
+
+    @property
     def _is_html(self) -> bool:
         return bytes(self._document[:64]).removeprefix(_BOM).lstrip().startswith(b"<")
 
     def _unexpected(self, what: str) -> UnexpectedContentError:
         text = self._document[:_EXCERPT].decode(errors="replace")
         return UnexpectedContentError(
-            f"the server answered with {what} ({self.media_type}): {text[:120]!r}; does "
+            f"the server answered with {what} ({self._type}): {text[:120]!r}; does "
             f"base_url lead to a chat-completions API (it usually ends in /v1)?",
             body=text,
         )

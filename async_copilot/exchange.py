@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
 from typing import Any
 from weakref import WeakSet
 
@@ -16,7 +16,7 @@ from yarl import URL
 
 from .answer import Timing
 from .body import Body, translate
-from .clocks import Timeouts, silence_timeout, total_timeout
+from .clocks import Timeouts, Watchdog
 from .errors import (
     ClientClosedError,
     ClockError,
@@ -27,6 +27,7 @@ from .errors import (
     RedirectError,
 )
 from .masking import Mask
+from .reply import Retrying
 from .retries import may_retry, retry_pause
 from .statuses import is_answer, status_error
 
@@ -35,7 +36,6 @@ __all__ = ["BorrowedResponse", "Exchange", "parse_url", "place"]
 log = logging.getLogger("async_copilot")
 
 READ_BUFFER = 64 * 1024  # bytes; aiohttp holds up to twice this of a stream nobody reads
-RECEIVE_BUFFER = 120 * 1024  # bytes
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_SECONDS = 5.0
 MAX_REDIRECTS = 10
@@ -46,9 +46,7 @@ class Exchange:
     """One request to a server, sent until it is answered.
 
     seen: the connections that were used before, to know a stale one from a dead server.
-    own: the session is the client's own.
     closing: done when the client is closed.
-    retrying: told of each retry, with the failure and the pause, before the pause.
     """
 
     def __init__(
@@ -61,9 +59,7 @@ class Exchange:
         timeouts: Timeouts,
         max_retries: int,
         seen: WeakSet[Any],
-        own: bool,
         closing: asyncio.Future[None],
-        retrying: Callable[[CopilotError, float], None],
     ) -> None:
         self._session = session
         self._url = url
@@ -72,14 +68,11 @@ class Exchange:
         self._timeouts = timeouts
         self._max_retries = max_retries
         self._seen = seen
-        self._own = own
         self._closing = closing
-        self._retrying = retrying
         self._spent = 0.0  # seconds of Timeouts.total
         self._stale = False  # the last request went out on a connection used before
-        self.mask = Mask(headers, session.headers)
 
-    async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
+    async def open(self, failure: CopilotError | None, timing: Timing, retrying: Retrying) -> Body:
         """Send the request, again where that may help, and return the body of the answer.
 
         failure: of an attempt whose body broke before anything was handed out.
@@ -87,13 +80,17 @@ class Exchange:
         """
         while True:
             if failure is not None:
-                await self._pause(failure, timing)
+                await self._pause(failure, timing, retrying)
             try:
                 return await self._send()
             except CopilotError as error:
                 failure = error
 
-    async def _pause(self, failure: CopilotError, timing: Timing) -> None:
+    def mask(self, error: CopilotError) -> None:
+        """Strike the request's secrets out of what an error says."""
+        Mask(self._headers, self._session.headers).error(error)
+
+    async def _pause(self, failure: CopilotError, timing: Timing, retrying: Retrying) -> None:
         """Wait before another attempt; raise failure where none is to be made."""
         self._raise_if_closed()
         if isinstance(failure, DisconnectedError) and self._stale and failure.status is None:
@@ -111,7 +108,7 @@ class Exchange:
         timing.retries += 1
         timing.waits.append(pause)
         log.info("retry %d of %d in %.2f s: %s", timing.retries, self._max_retries, pause, failure)
-        self._retrying(failure, pause)
+        retrying(failure, pause)
         self._spent += pause
         await asyncio.wait([self._closing], timeout=pause)
         self._raise_if_closed()
@@ -121,25 +118,29 @@ class Exchange:
             raise ClientClosedError("the client was closed while this reply was under way")
 
     async def _send(self) -> Body:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        clock = Watchdog(self._timeouts, spent=self._spent)
         try:
-            response = await self._follow()
+            response = await self._follow(clock)
+        except BaseException:
+            clock.cancel()
+            raise
         finally:
-            self._spent += loop.time() - started
+            self._spent = clock.spent
         if is_answer(response.status):
-            return Body(response, self._timeouts, spent=self._spent)
+            return Body(response, clock)
+        clock.cancel()
         failure = await read_status_error(response, self._timeouts)
-        self.mask.error(failure)
+        self.mask(failure)
         raise failure
 
-    async def _follow(self) -> aiohttp.ClientResponse:
+    async def _follow(self, clock: Watchdog) -> aiohttp.ClientResponse:
         """Post, and post again where 307 or 308 lead."""
         url, headers = self._url, self._headers
         for _ in range(MAX_REDIRECTS):
-            response = await self._post(url, headers)
-            location = response.headers.get("Location")
-            if response.status not in (301, 302, 303, 307, 308) or location is None:
+            response = await self._post(url, headers, clock)
+            redirects = response.status in (301, 302, 303, 307, 308)
+            location = response.headers.get("Location") if redirects else None
+            if location is None:
                 return response
             response.close()
             target = _target(url, location, response.status)
@@ -163,83 +164,64 @@ class Exchange:
         kept = ("accept", "accept-encoding", "content-type", "user-agent")
         return {name: value for name, value in self._headers.items() if name.lower() in kept}
 
-    async def _post(self, url: URL, headers: Mapping[str, str]) -> aiohttp.ClientResponse:
+    async def _post(
+        self, url: URL, headers: Mapping[str, str], clock: Watchdog
+    ) -> aiohttp.ClientResponse:
         """Send the request once; return the response when its headers are here."""
-        timeouts = self._timeouts
         now = asyncio.get_running_loop().time
-        left = None if timeouts.total is None else max(0.0, timeouts.total - self._spent)
-        deadline = _sooner(now(), left, None)
-        sent = False
+        connect, sock_connect = self._timeouts.connect, None
+        if self._queues:
+            connect, sock_connect = None, connect
         self._stale = False
+        expired: list[ClockError] = []
         failure: CopilotError
         cause: Exception | None
         try:
-            connected_by = _sooner(now(), self._connect, deadline)
-            async with asyncio.timeout_at(connected_by) as clock:
+            async with asyncio.timeout_at(None) as wait:
 
-                def sending(writer: AbstractStreamWriter) -> None:
-                    # From here on the server is what we wait for.
-                    nonlocal sent
-                    sent = True
-                    transport = getattr(writer, "transport", None)
-                    self._stale = transport in self._seen
-                    if not self._stale:
-                        self._seen.add(transport)
-                        self._tune(transport)
-                    with contextlib.suppress(RuntimeError):  # the answer is here already
-                        clock.reschedule(_sooner(now(), timeouts.silence, deadline))
+                def expire(error: ClockError) -> None:
+                    expired.append(error)
+                    wait.reschedule(now())
 
-                return await self._session.post(
-                    url,
-                    data=_Outgoing(self._body, sending),
-                    headers=headers,
-                    allow_redirects=False,
-                    raise_for_status=False,
-                    auto_decompress=True,
-                    read_bufsize=READ_BUFFER,
-                    timeout=aiohttp.ClientTimeout(total=None, sock_connect=timeouts.connect),
-                )
+                clock.expire = expire
+                clock.connect(now(), connect, partial(_no_connection, url, self._timeouts))
+                try:
+                    return await self._session.post(
+                        url,
+                        data=_Outgoing(self._body, partial(self._sending, clock)),
+                        headers=headers,
+                        allow_redirects=False,
+                        raise_for_status=False,
+                        auto_decompress=True,
+                        read_bufsize=READ_BUFFER,
+                        timeout=_only_connect(sock_connect),
+                    )
+                finally:
+                    clock.stop(now())
         except TimeoutError as error:
-            failure, cause = self._clock_error(url, deadline, sent=sent), error
+            failure, cause = expired[0] if expired else clock.error(), error
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError, AssertionError) as error:
             failure, cause = translate(error, place(url)), error
         if isinstance(cause, aiohttp.ClientResponseError):
             cause = None  # its repr shows the request's headers
         raise failure from cause
 
-    def _tune(self, transport: object) -> None:
-        """Let a connection of our own session receive into smaller buffers.
-
-        asyncio's selector transport asks for 256 KiB at each read. That is above malloc's
-        threshold for mapping memory, so that a read of one delta costs a mmap, a page
-        fault and a munmap; 120 KiB is below it. Public by name, undocumented, and where
-        a transport has no such attribute (TLS, uvloop) nothing happens.
-        """
-        if self._own and hasattr(transport, "max_size"):
-            transport.max_size = RECEIVE_BUFFER
+    def _sending(self, clock: Watchdog, writer: AbstractStreamWriter) -> None:
+        """The request goes out: from here on the server is what we wait for."""
+        transport = getattr(writer, "transport", None)
+        self._stale = transport in self._seen
+        if not self._stale:
+            self._seen.add(transport)
+        clock.send(asyncio.get_running_loop().time())
 
     @property
-    def _connect(self) -> float | None:
-        """The connect clock, where nothing but the connection can be waited for.
+    def _queues(self) -> bool:
+        """True for a session with a limit, which may hold a request back, and does not say so.
 
-        A session with a limit queues requests, and does not say when a connection is
-        free: there aiohttp's own clock must do, which leaves out looking up the name.
+        There aiohttp's own clock must do, which leaves out looking up the name.
         """
         connector = self._session.connector
-        queues = connector is None or connector.limit or connector.limit_per_host
-        return None if queues else self._timeouts.connect
-
-    def _clock_error(self, url: URL, deadline: float | None, *, sent: bool) -> ClockError:
-        timeouts = self._timeouts
-        if deadline is not None and asyncio.get_running_loop().time() >= deadline:
-            return total_timeout(timeouts)
-        if sent:
-            return silence_timeout(timeouts)
-        return ConnectTimeoutError(
-            f"no connection to {place(url)} within {timeouts.connect:g} s; if it is that far "
-            f"away, raise Timeouts(connect=...)",
-            seconds=timeouts.connect,
-        )
+        return connector is None or bool(connector.limit or connector.limit_per_host)
 
 
 class BorrowedResponse:
@@ -248,14 +230,16 @@ class BorrowedResponse:
     def __init__(self, response: aiohttp.ClientResponse, timeouts: Timeouts) -> None:
         self._response = response
         self._timeouts = timeouts
-        self.mask = Mask(response.request_info.headers)
 
-    async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
+    async def open(self, failure: CopilotError | None, timing: Timing, retrying: Retrying) -> Body:
         if failure is not None:
             raise failure
         if is_answer(self._response.status):
-            return Body(self._response, self._timeouts)
+            return Body(self._response, Watchdog(self._timeouts))
         raise await read_status_error(self._response, self._timeouts)
+
+    def mask(self, error: CopilotError) -> None:
+        Mask(self._response.request_info.headers).error(error)
 
 
 class _Outgoing(Payload):
@@ -290,15 +274,17 @@ class _Outgoing(Payload):
 async def read_status_error(
     response: aiohttp.ClientResponse, timeouts: Timeouts
 ) -> HTTPStatusError:
-    """Read an error's body within bounds, give its connection back, return the error."""
+    """Read an error's body within bounds, give its connection back, return the error.
+
+    The status is the news: where the body breaks, what came of it is what there is.
+    """
     longest = min(filter(None, (ERROR_BODY_SECONDS, timeouts.silence, timeouts.total)))
-    body = Body(response, Timeouts(silence=None, stall=None, total=longest))
+    bounds = Timeouts(silence=None, stall=None, total=longest)
+    body = Body(response, Watchdog(bounds))
     blocks: list[bytes] = []
     try:
         while body.bytes < ERROR_BODY_BYTES and (block := await body.read()):
             blocks.append(block)
-    except CopilotError:
-        pass  # the status is the news; what came of the body is what there is
     finally:
         body.close()
     return status_error(
@@ -315,11 +301,17 @@ def place(url: URL) -> str:
     return str(url.with_user(None).with_query(None).with_fragment(None))
 
 
-def _sooner(now: float, seconds: float | None, deadline: float | None) -> float | None:
-    """Return the earlier of a deadline and now + seconds; None is never."""
-    if seconds is None:
-        return deadline
-    return now + seconds if deadline is None else min(now + seconds, deadline)
+@lru_cache(maxsize=16)
+def _only_connect(seconds: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=seconds)
+
+
+def _no_connection(url: URL, timeouts: Timeouts) -> ConnectTimeoutError:
+    return ConnectTimeoutError(
+        f"no connection to {place(url)} within {timeouts.connect:g} s; if it is that far "
+        f"away, raise Timeouts(connect=...)",
+        seconds=timeouts.connect,
+    )
 
 
 def parse_url(text: str, base: URL | None = None) -> URL | None:

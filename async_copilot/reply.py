@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from functools import partial
-from types import MappingProxyType
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from .answer import Answer, End, Timing
 from .batches import Batch
@@ -22,25 +20,29 @@ from .errors import (
     ReplyInUseError,
     TruncatedError,
 )
-from .masking import Mask
 from .observer import Observer, tell
 from .retries import may_retry
 from .statuses import request_id
 
-__all__ = ["Reply", "Source"]
+__all__ = ["Reply", "Retrying", "Source"]
 
 FINISH_GRACE = 2.0  # seconds; usage and [DONE] follow a finish_reason at once or never
 
 Item = TypeVar("Item", str, ChatChunk)
 
 
+Retrying: TypeAlias = Callable[[CopilotError, float], None]
+"""Told of each retry, with the failure and the pause, before the pause."""
+
+
 class Source(Protocol):
     """Where a reply gets its body from."""
 
-    async def open(self, failure: CopilotError | None, timing: Timing) -> Body:
+    async def open(self, failure: CopilotError | None, timing: Timing, retrying: Retrying) -> Body:
         """Return the body, or another one after failure; raise failure if there is none."""
 
-    mask: Mask
+    def mask(self, error: CopilotError) -> None:
+        """Strike the request's secrets out of what an error says."""
 
 
 class Reply(Answer):
@@ -132,23 +134,28 @@ class Reply(Answer):
 
     async def _read_texts(self) -> AsyncGenerator[str, None]:
         try:
-            while texts := await self._next(DeltaDecoder.texts, DeltaDecoder.rest_of_texts):
-                pieces = self._choices[0].text.pieces
+            while not self._over:
+                block = await self._block() or await self._elsewhere()
+                texts = self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
+                pieces = self._choices[0].text
                 for text in texts:
                     if self._keep_text:
                         pieces.append(text)
                     yield text
+            await self._conclude()
         finally:
             self._leave()
 
     async def _read_chunks(self) -> AsyncGenerator[ChatChunk, None]:
         try:
-            while chunks := await self._next(DeltaDecoder.chunks, DeltaDecoder.rest_of_chunks):
-                for chunk in chunks:
+            while not self._over:
+                block = await self._block() or await self._elsewhere()
+                for chunk in self._decode(block, DeltaDecoder.chunks, DeltaDecoder.rest_of_chunks):
                     self.absorb(chunk)
                     if chunk.content and chunk.index == 0:
-                        self._choices[0].text.pieces.append(chunk.content)
+                        self._choices[0].text.append(chunk.content)
                     yield chunk
+            await self._conclude()
         finally:
             self._leave()
 
@@ -159,7 +166,7 @@ class Reply(Answer):
                 due = batch.due(last=self._over)
                 if due <= now():
                     text = batch.take(now())
-                    self._choices[0].text.pieces.append(text)
+                    self._choices[0].text.append(text)
                     yield text
                 elif self._over:
                     await asyncio.sleep(due - now())
@@ -176,23 +183,11 @@ class Reply(Answer):
             # And it cancels nothing else: due is finite when text waits in the batch, after
             # which no request is sent again.
             async with asyncio.timeout_at(None if due == math.inf else due):
-                block = await self._block()
+                block = await self._block() or await self._elsewhere()
         except TimeoutError:
             self._stop_clock(silent=True)
             return []
         return self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
-
-    async def _next(
-        self,
-        decode: Callable[[DeltaDecoder, bytes], list[Item]],
-        rest: Callable[[DeltaDecoder, bool], list[Item]],
-    ) -> list[Item]:
-        """Return what the next bytes of the body bring; nothing, at the reply's end."""
-        while not self._over:
-            if items := self._decode(await self._block(), decode, rest):
-                return items
-        await self._conclude()
-        return []
 
     def _decode(
         self,
@@ -216,25 +211,38 @@ class Reply(Answer):
         if self._body is not None:
             self._body.clock.stop(self._body.arrived, silent=silent)
 
-    async def _block(self) -> bytes:
-        """Return the next block of the body; nothing, at its end or where it broke for good."""
+    def _block(self) -> Awaitable[bytes]:
+        """Return the next block of the body; b"" where another one may have to be opened.
+
+        Not a coroutine itself: each one in the chain lives through every wait of every
+        stream, and what lives keeps the garbage collector busy.
+        """
+        return self._body.read() if self._body is not None else self._elsewhere()
+
+    async def _elsewhere(self) -> bytes:
+        """Return the first block of the first body, or of another one after a failure.
+
+        Nothing, at the reply's end or where it broke for good.
+        """
         source = self._source
-        try:
-            body = self._body or await self._open(source)
-            while True:
-                try:
-                    return await body.read()
-                except CopilotError as error:
-                    if self._decoder.finished:
-                        return b""  # the answer is whole
-                    if self._handed_out or not may_retry(error):
-                        raise
-                    failure = error
-                body.close()
+        while self._failure is None:
+            failure = None
+            if self._body is not None:
+                failure = self._body.failure
+                if failure is None or self._decoder.finished:
+                    break  # the answer is whole, or as whole as it gets
+                if self._handed_out or not may_retry(failure):
+                    self._failure = failure
+                    break
+                self._body.close()
+            try:
                 body = await self._open(source, failure)
-        except CopilotError as error:
-            self._failure = error
-            return b""
+            except CopilotError as error:
+                self._failure = error
+                break
+            if block := await body.read():
+                return block
+        return b""
 
     # ------------------------------------------------------------------ beginning and end
 
@@ -251,11 +259,12 @@ class Reply(Answer):
         self._filled_from = source
         self._observer = observer
         self._strict = strict
-        self._new_decoder = partial(
-            DeltaDecoder, self.absorb, strict=strict, max_event_bytes=max_event_bytes
-        )
+        self._max_event_bytes = max_event_bytes
         self._decoder = self._new_decoder()
         self._started = asyncio.get_running_loop().time()
+
+    def _new_decoder(self) -> DeltaDecoder:
+        return DeltaDecoder(strict=self._strict, max_event_bytes=self._max_event_bytes)
 
     @property
     def _source(self) -> Source:
@@ -265,6 +274,8 @@ class Reply(Answer):
 
     async def _enter(self) -> None:
         """Get the body before anything is read; raise what stands against it."""
+        if self._body is not None or self.end is not None:
+            raise ReplyInUseError("this stream was entered before; call stream() again")
         if self._observer is not None:
             tell(self._observer.on_start, self)
         try:
@@ -279,34 +290,38 @@ class Reply(Answer):
 
     async def _open(self, source: Source, failure: CopilotError | None = None) -> Body:
         """Get the body, or after failure another one: nothing of the first is kept."""
-        body = await source.open(failure, self.timing)
+        body = await source.open(failure, self.timing, self._retrying)
         if failure is not None:
             self._forget()
             self._decoder = self._new_decoder()
         response = body.response
         self._body = body
         self.status = response.status
-        self.headers = MappingProxyType(response.headers)
+        self.headers = response.headers
         self.request_id = request_id(response.headers)
         self.timing.headers = body.arrived - self._started
-        self._decoder.media_type = response.content_type
+        self._decoder.media_type = response.headers.get("Content-Type", "")
         return body
 
     def _note(self, decoder: DeltaDecoder, items: list[Any]) -> None:
         """Keep the clocks and the timing up with a block."""
+        for chunk in decoder.told:
+            self.absorb(chunk)
+        decoder.told.clear()
         body, timing = self._body, self.timing
         if body is None:
             return
         if decoder.progress:
             body.clock.progress(body.arrived)
-            if decoder.finished is not self._finished:
-                self._finished = decoder.finished
-                body.clock.limit(FINISH_GRACE if self._finished else None)
+            finished = decoder.finished
+            if finished is not self._finished:
+                self._finished = finished
+                body.clock.limit(FINISH_GRACE if finished else None)
         self._choices[0].text.compact()
         timing.bytes = body.bytes
         timing.chunks = decoder.events
         self.skipped = decoder.skipped
-        if any(type(item) is str or item.content for item in items):
+        if items and (type(items[0]) is str or any(item.content for item in items)):
             now = body.arrived - self._started
             if timing.first_text is None or timing.last_text is None:
                 timing.first_text = now
@@ -341,7 +356,7 @@ class Reply(Answer):
         if failure.status is None:
             failure.status = self.status
             failure.request_id = self.request_id
-        self._source.mask.error(failure)
+        self._source.mask(failure)
         return failure
 
     def _truncated(self) -> TruncatedError:

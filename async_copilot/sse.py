@@ -224,7 +224,8 @@ class SSEDecoder:
         return line
 
     def _without_bom(self, block: bytes) -> bytes:
-        block = bytes(self._take_tail(block))
+        if self._tail:
+            block = bytes(self._take_tail(block))
         if len(block) < len(_BOM) and _BOM.startswith(block):
             self._tail += block
             return b""

@@ -69,10 +69,8 @@ def test_pieces_without_end_take_no_object_each() -> None:
     for number in range(5000):
         whole.absorb(ChatChunk(reasoning=str(number % 10), index=1))
         whole.absorb(ChatChunk(str(number % 10), index=1))
-    for text in (whole._choices[1].text, whole._choices[1].reasoning, whole._choices[1].refusal):
-        text.compact()
-        text.compact()
-        assert len(text.pieces) <= 1
+    for text in (whole._choices[1].text, whole._choices[1].reasoning):
+        assert len(text) < 5000 / 10
     assert whole.choices[1].text == whole.choices[1].reasoning == "0123456789" * 500
     whole.absorb(ChatChunk("!", index=1))
     assert whole.choices[1].text == "0123456789" * 500 + "!"
@@ -205,7 +203,7 @@ def test_calls_streamed_by_the_book_are_all_there(
 
 def spoken(text: str, *deltas: ToolCallDelta) -> dict[str, Any]:
     whole = answer(ChatChunk(tool_calls=deltas))
-    whole._choices[0].text.pieces.append(text)
+    whole._choices[0].text.append(text)
     return whole.message
 
 
@@ -235,7 +233,7 @@ def filled() -> Answer:
         ChatChunk("b", index=1, model="m", provider="p", id="i"),
         ChatChunk(finish_reason="stop", raw={"conversation": {"conversation_id": "secret-handle"}}),
     )
-    whole._choices[0].text.pieces += ["Hel", "lo"]
+    whole._choices[0].text[:] += ["Hel", "lo"]
     whole.end = End.COMPLETE
     whole.remembered = True
     whole.headers = {"set-cookie": "secret-cookie"}
@@ -270,7 +268,7 @@ def test_a_copy_goes_its_own_way() -> None:
 def test_the_repr_is_short_and_holds_no_secret() -> None:
     whole = filled()
     assert repr(whole) == "<Answer end=COMPLETE text='Hello' finish_reason='stop'>"
-    whole._choices[0].text.pieces.append("x" * 1000)
+    whole._choices[0].text.append("x" * 1000)
     assert len(repr(whole)) < 150
     assert repr(Answer()) == "<Answer end=None text='' finish_reason=None>"
 

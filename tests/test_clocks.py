@@ -73,7 +73,8 @@ class Watched:
         self.loop = Loop()
         self.errors: list[ClockError] = []
         monkeypatch.setattr("async_copilot.clocks.asyncio.get_running_loop", lambda: self.loop)
-        self.dog = Watchdog(timeouts, self.errors.append, spent=spent)
+        self.dog = Watchdog(timeouts, spent=spent)
+        self.dog.expire = self.errors.append
 
     def wait(self, seconds: float) -> None:
         self.dog.start(self.loop.now)
@@ -158,7 +159,7 @@ def test_total_is_all_waits_together_and_what_was_spent_before(
 def test_the_error_comes_when_the_clock_runs_out_not_later(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(monkeypatch, Timeouts(silence=10))
     times: list[float] = []
-    watched.dog._expire = lambda _: times.append(watched.loop.now)
+    watched.dog.expire = lambda _: times.append(watched.loop.now)
     watched.wait(500)
     assert times == [1010]
 

@@ -31,7 +31,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from async_copilot import deltas
-from async_copilot.answer import Answer, End
+from async_copilot.answer import End
 from async_copilot.chat import read_chunks
 from async_copilot.deltas import DeltaDecoder
 from async_copilot.errors import (
@@ -44,7 +44,7 @@ from async_copilot.errors import (
 
 
 def decoder(**options: Any) -> DeltaDecoder:
-    return DeltaDecoder(Answer().absorb, **options)
+    return DeltaDecoder(**options)
 
 
 def all_ways(body: bytes, *cuts: list[bytes], **options: Any) -> Decoded:
@@ -138,6 +138,16 @@ def test_a_field_that_changes_between_plain_deltas_is_not_missed(
     assert changed != plain
     by_event = [plain] * 3 + [changed] * 2 + [plain] * 2
     all_ways(b"".join(by_event), by_event, [plain, plain, b"".join(by_event[2:])])
+
+
+@pytest.mark.parametrize("name", ["id", "model", "provider"])
+@pytest.mark.parametrize("first", [None, 5, "", [], "known"], ids=repr)
+def test_an_answer_is_called_what_it_calls_itself_first(name: str, first: object) -> None:
+    by_event = [said("t", created=n, **{name: first}) for n in range(4)]
+    by_event += [said("t", created=n, **{name: f"late {n}"}) for n in range(4)]
+    decoded = all_ways(b"".join(by_event), by_event)
+    assert getattr(decoded, name) == ("known" if first == "known" else "late 0")
+    assert decoded.texts == ["t"] * 8
 
 
 @pytest.mark.parametrize(

@@ -101,3 +101,14 @@ async def test_a_reply_is_filled_once() -> None:
 async def test_a_reply_that_nothing_fills_says_so() -> None:
     with pytest.raises(ReplyInUseError, match="content_deltas"):
         await anext(Reply())
+
+
+async def test_a_stream_is_entered_once() -> None:
+    async with FakeServer("Hello") as server, CopilotClient(base_url=server.url) as client:
+        stream = client.stream("Hi")
+        async with stream as reply:
+            assert [text async for text in reply]
+        with pytest.raises(ReplyInUseError, match="call stream\\(\\) again"):
+            await stream.__aenter__()
+        assert reply.end is End.COMPLETE
+        assert len(server.requests) == 1

@@ -59,9 +59,7 @@ def decode(
     exact: leave out the short cut for text deltas ("deltas"), or for events too ("events").
     """
     answer = Answer()
-    decoder = _EagerDecoder(
-        answer.absorb, strict=strict, media_type=media_type, max_event_bytes=max_event_bytes
-    )
+    decoder = _EagerDecoder(strict=strict, media_type=media_type, max_event_bytes=max_event_bytes)
     if exact:
         decoder._lessons = 0
     if exact == "events":
@@ -72,6 +70,8 @@ def decode(
         if decoder.ended:
             break
     texts += decoder.rest_of_texts(True)
+    for chunk in decoder.told:
+        answer.absorb(chunk)
     return _decoded(texts, answer, decoder)
 
 
@@ -84,9 +84,7 @@ def decode_chunks(
 ) -> tuple[Decoded, list[ChatChunk]]:
     """Read blocks as chunks, as Reply.chunks() does."""
     answer = Answer()
-    decoder = DeltaDecoder(
-        answer.absorb, strict=strict, media_type=media_type, max_event_bytes=max_event_bytes
-    )
+    decoder = DeltaDecoder(strict=strict, media_type=media_type, max_event_bytes=max_event_bytes)
     chunks: list[ChatChunk] = []
     for block in blocks:
         chunks += decoder.chunks(block)

@@ -1,0 +1,176 @@
+"""What a reply takes besides its deltas: timers, buffers, memory, and nothing once it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import tracemalloc
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from fault_script import HELLO
+from fault_server import FaultServer
+
+from async_copilot import CopilotClient, content_deltas
+from async_copilot.answer import Answer
+from async_copilot.body import RECEIVE_BYTES
+from async_copilot.chat import ChatChunk, request_body
+from async_copilot.clocks import Watchdog
+from async_copilot.fake_server import Answer as Script
+from async_copilot.fake_server import FakeServer
+
+Way = Callable[[FaultServer, CopilotClient, aiohttp.ClientSession], Awaitable[None]]
+
+HERE = "async_copilot."
+ELSEWHERE = ("async_copilot.fake_server", "async_copilot.client")
+
+
+async def whole(_: FaultServer, client: CopilotClient, __: aiohttp.ClientSession) -> None:
+    assert (await client.complete("Hi")).text == "Hello"
+
+
+async def in_chunks(_: FaultServer, client: CopilotClient, __: aiohttp.ClientSession) -> None:
+    async with client.stream("Hi") as reply:
+        assert [chunk.content async for chunk in reply.chunks()]
+
+
+async def in_batches(_: FaultServer, client: CopilotClient, __: aiohttp.ClientSession) -> None:
+    async with client.stream("Hi") as reply:
+        assert [text async for text in reply.batches(interval=0)]
+
+
+async def left(_: FaultServer, client: CopilotClient, __: aiohttp.ClientSession) -> None:
+    async with client.stream("Hi") as reply:
+        async for _text in reply:
+            break
+
+
+async def never_read(_: FaultServer, client: CopilotClient, __: aiohttp.ClientSession) -> None:
+    async with client.stream("Hi"):
+        pass
+
+
+async def a_turn(_: FaultServer, client: CopilotClient, __: aiohttp.ClientSession) -> None:
+    await client.conversation().ask("Hi")
+
+
+async def borrowed(server: FaultServer, _: CopilotClient, session: aiohttp.ClientSession) -> None:
+    async with session.post(server.url, json={}) as response:
+        assert [text async for text in content_deltas(response)]
+
+
+def ours() -> Counter[str]:
+    """The objects of a reply, by their class, that the collector knows of."""
+    modules = (type(one).__module__ for one in gc.get_objects())
+    return Counter(
+        name for name in modules if name.startswith(HERE) and not name.startswith(ELSEWHERE)
+    )
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize(
+    "way",
+    [whole, in_chunks, in_batches, left, never_read, a_turn, borrowed],
+    ids=lambda way: way.__name__,
+)
+async def test_a_reply_that_is_over_leaves_nothing_to_collect(way: Way) -> None:
+    async with (
+        FaultServer(HELLO) as server,
+        CopilotClient(base_url=server.url) as client,
+        aiohttp.ClientSession() as session,
+    ):
+        await way(server, client, session)
+        with uncollected():
+            before = ours()
+            for _ in range(3):
+                await way(server, client, session)
+            await asyncio.sleep(0)
+            assert ours() == before
+
+
+async def test_a_reply_takes_one_timer_and_a_second_one_after_its_finish_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loop = asyncio.get_running_loop()
+    armed: list[float] = []
+
+    def call_at(when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        if isinstance(getattr(callback, "__self__", None), Watchdog):
+            armed.append(when)
+        return plainly(when, callback, *args, context=context)
+
+    plainly = loop.call_at
+    async with (
+        FakeServer(Script(["word "] * 50, pace=500)) as server,
+        CopilotClient(base_url=server.url) as client,
+    ):
+        monkeypatch.setattr(loop, "call_at", call_at)
+        assert (await client.complete("Hi")).text == "word " * 50
+    assert 1 <= len(armed) <= 2
+
+
+@pytest.mark.parametrize("door", ["client", "content_deltas"])
+async def test_a_connection_receives_into_buffers_below_the_size_that_malloc_maps(
+    door: str,
+) -> None:
+    async with FakeServer(Script(["Hel", "lo"], pace=50)) as server:
+        if door == "client":
+            async with CopilotClient(base_url=server.url) as client, client.stream("Hi") as reply:
+                assert reply._body is not None
+                assert size_of_reads(reply._body.response) == RECEIVE_BYTES
+            return
+        body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{server.url}/chat/completions", json=body) as response,
+        ):
+            assert await anext(content_deltas(response)) == "Hel"
+            assert size_of_reads(response) == RECEIVE_BYTES
+
+
+def size_of_reads(response: aiohttp.ClientResponse) -> object:
+    assert response.connection is not None
+    return getattr(response.connection.transport, "max_size", None)
+
+
+@contextmanager
+def traced() -> Iterator[list[int]]:
+    """Bytes that are held more at the block's end than at its beginning."""
+    held: list[int] = []
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        yield held
+        held.append(tracemalloc.get_traced_memory()[0] - before)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_request_holds_its_body_and_no_room_besides() -> None:
+    with traced() as held:
+        body = request_body("x" * 100_000, stream=True)
+    assert held[0] < 1.1 * len(body)
+
+
+@pytest.mark.parametrize("kind", ["content", "reasoning", "refusal"])
+def test_small_pieces_of_text_do_not_stay_objects_of_their_own(kind: str) -> None:
+    answer = Answer()
+    with traced() as held:
+        for number in range(10_000):
+            answer.absorb(ChatChunk(index=1, **{kind: f"{number:05} "}))  # type: ignore[arg-type]  # text
+    assert held[0] < 3 * 60_000
+    texts = (answer.choices[1].text, answer.choices[1].reasoning, answer.choices[1].refusal)
+    assert "".join(texts).split() == [f"{number:05}" for number in range(10_000)]
