@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import platform
 import re
 from collections.abc import AsyncGenerator, Mapping
@@ -21,6 +20,7 @@ from .conversation import Conversation, Memory
 from .errors import ClientClosedError, InvalidRequestError, WrongLoopError
 from .exchange import READ_BUFFER, BorrowedResponse, Exchange, parse_url
 from .observer import Observer
+from .proxies import environment_proxy
 from .reply import Reply
 from .sse import MAX_EVENT_BYTES
 from .version import __version__
@@ -101,8 +101,9 @@ class CopilotClient:
         101st stream wait for another to end). Not with a session of yours.
     observer: an Observer, told of every reply's start, retries, first text and end.
 
-    Raises InvalidRequestError for options that cannot work. Proxies of the environment
-    are used, but not for loopback addresses; a session of yours decides for itself.
+    Raises InvalidRequestError for options that cannot work. The environment's proxies
+    (``http_proxy``, ``https_proxy``, ``no_proxy``) are used, but not for loopback
+    addresses; ``~/.netrc`` is not read. A session of yours decides for itself.
     """
 
     def __init__(
@@ -263,7 +264,7 @@ class CopilotClient:
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
-                trust_env=not _is_loopback(self._url),
+                proxy=environment_proxy(self._url),
                 read_bufsize=READ_BUFFER,
             )
         return self._session
@@ -321,10 +322,3 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
                 f"header can; strip it"
             )
     return dict(headers)
-
-
-def _is_loopback(url: URL) -> bool:
-    try:
-        return ipaddress.ip_address(url.host or "").is_loopback
-    except ValueError:
-        return url.host == "localhost" or (url.host or "").endswith(".localhost")

@@ -24,7 +24,7 @@ ORDER = [
     # bytes to deltas, and what they add up to; no I/O
     *("sse", "chat", "plain", "deltas", "answer", "parts"),
     # rules of a request; no I/O
-    *("clocks", "retries", "statuses", "masking", "observer", "batches"),
+    *("clocks", "retries", "statuses", "masking", "observer", "batches", "proxies"),
     # the network
     *("body", "reply", "exchange"),
     # turns

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -13,6 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from fault_client import FAST, KEY, ask
 from fault_script import FIN, HELLO, HOLD, RST, Close
 from fault_server import FaultServer
+from yarl import URL
 
 from async_copilot import (
     ConnectionFailedError,
@@ -25,6 +27,7 @@ from async_copilot import (
     SilenceTimeoutError,
     Timeouts,
 )
+from async_copilot.proxies import environment_proxy
 
 
 @contextmanager
@@ -219,6 +222,89 @@ async def test_a_proxy_from_the_environment_is_not_asked_for_loopback(
         async with FaultServer(HELLO) as server:
             outcome = await ask(server)
     outcome.ended(End.COMPLETE, "Hello")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Sets variables in an environment that has no proxies."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+    def change(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    return change
+
+
+async def test_a_proxy_from_the_environment_gets_the_request_and_its_own_password_only(
+    environment: Callable[..., None],
+) -> None:
+    async with FaultServer(HELLO) as proxy:
+        environment(http_proxy=proxy.url.replace("//", "//me:pass@"))
+        outcome = await ask("http://api.test/v1")
+    outcome.ended(End.COMPLETE, "Hello")
+    (request,) = proxy.requests
+    assert request.target == "http://api.test/v1/chat/completions"
+    assert request.headers["proxy-authorization"] == "Basic bWU6cGFzcw=="
+    assert request.headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("key", [KEY, None])
+async def test_a_password_for_the_host_in_netrc_is_not_sent(
+    key: str | None, environment: Callable[..., None], tmp_path: Path
+) -> None:
+    """And does not stand in the way of a key, which it would as trust_env has it."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login me password other\n", encoding="ascii")
+    async with FaultServer(HELLO) as proxy:
+        environment(http_proxy=proxy.url, NETRC=str(netrc))
+        outcome = await ask("http://api.test/v1", api_key=key)
+    outcome.ended(End.COMPLETE, "Hello")
+    assert proxy.requests[0].headers.get("authorization") == (key and f"Bearer {key}")
+    assert "proxy-authorization" not in proxy.requests[0].headers
+
+
+PROXIES: list[tuple[str, dict[str, str], str | None]] = [
+    ("http://api.test/v1", {}, None),
+    ("http://api.test/v1", {"http_proxy": ""}, None),
+    ("http://api.test/v1", {"http_proxy": "http://p:1"}, "http://p:1"),
+    ("http://api.test/v1", {"HTTP_PROXY": "http://p:1"}, "http://p:1"),
+    ("http://api.test/v1", {"https_proxy": "http://p:1"}, None),
+    ("https://api.test/v1", {"http_proxy": "http://p:1", "https_proxy": "http://q"}, "http://q"),
+    ("http://api.test/v1", {"http_proxy": "p:3128"}, "http://p:3128"),
+    ("http://api.test/v1", {"http_proxy": "http://p", "no_proxy": "other.test, api.test"}, None),
+    ("http://api.test/v1", {"http_proxy": "http://p", "no_proxy": "*"}, None),
+    ("http://api.test/v1", {"http_proxy": "http://p", "no_proxy": ".test"}, None),
+    ("http://api.test:8080/v1", {"http_proxy": "http://p", "no_proxy": "api.test:8080"}, None),
+    ("http://api.test/v1", {"http_proxy": "http://p", "no_proxy": "api.test:8080"}, "http://p"),
+    ("http://127.0.0.1:1337/v1", {"http_proxy": "http://p"}, None),
+    ("http://[::1]:1337/v1", {"http_proxy": "http://p"}, None),
+    ("http://localhost:1337/v1", {"http_proxy": "http://p"}, None),
+    ("http://g4f.localhost/v1", {"http_proxy": "http://p"}, None),
+]
+
+
+@pytest.mark.parametrize(("url", "variables", "proxy"), PROXIES)
+def test_the_environment_says_which_proxy_if_any(
+    url: str,
+    variables: dict[str, str],
+    proxy: str | None,
+    environment: Callable[..., None],
+) -> None:
+    environment(**variables)
+    assert environment_proxy(URL(url)) == (proxy and URL(proxy))
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@p", "http://", "http://[::1", "//", "a b:x"])
+async def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
+    proxy: str, environment: Callable[..., None]
+) -> None:
+    environment(http_proxy=proxy)
+    outcome = await ask("http://api.test/v1")
+    error = outcome.failed(InvalidRequestError, ValueError, says=["http_proxy", "no_proxy"])
+    assert "secret" not in str(error)
 
 
 @pytest.mark.parametrize(
