@@ -52,7 +52,7 @@ class DeltaDecoder:
     media_type: what the response calls itself, for errors; bytes decide how it is read.
     failure:  the error to raise once the deltas before it were handed out.
     done:     [DONE] was seen; what follows it is ignored.
-    finished: every choice seen has its finish_reason.
+    finished: every choice seen has its finish_reason, the first one among them.
     complete: the answer is whole; [DONE] vouches for choices that lack theirs.
     progress: the last block brought something of the answer.
     events:   data events read;  skipped: malformed ones passed over (strict=False).
@@ -86,7 +86,7 @@ class DeltaDecoder:
 
     @property
     def finished(self) -> bool:
-        return bool(self._choices) and all(self._choices.values())
+        return 0 in self._choices and all(self._choices.values())
 
     @property
     def complete(self) -> bool:

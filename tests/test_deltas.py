@@ -366,6 +366,14 @@ def test_finished_means_every_choice() -> None:
     assert not reading.ended
 
 
+def test_an_answer_is_not_finished_before_its_first_choice_has_begun() -> None:
+    """With n=2 the second may be the quicker one."""
+    other = event({"choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}]})
+    assert all_ways(other).end is End.TRUNCATED
+    assert all_ways(other + said("a") + ENDS).end is End.COMPLETE
+    assert all_ways(other + DONE).end is End.COMPLETE
+
+
 def test_done_vouches_for_a_choice_without_a_finish_reason() -> None:
     other = event({"choices": [{"index": 1, "delta": {"content": "b"}}]})
     assert all_ways(said("a") + other + ENDS + DONE).end is End.COMPLETE
