@@ -114,7 +114,7 @@ __all__ = [
 # right, as they import each other.
 _HOMES = "errors sse chat parts clocks answer observer reply conversation client runner"
 
-if not TYPE_CHECKING:  # a type checker shall see that other names do not exist
+if not TYPE_CHECKING:  # pragma: no branch  # a type checker shall see that other names do not exist
 
     def __getattr__(name):
         from importlib import import_module  # noqa: PLC0415  # see above

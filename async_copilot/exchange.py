@@ -260,7 +260,8 @@ class _Outgoing(Payload):
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return self._value.decode(encoding, errors)
 
-    async def write(self, writer: AbstractStreamWriter) -> None:
+    async def write(self, writer: AbstractStreamWriter) -> None:  # pragma: no cover
+        # An abstract method of Payload's; aiohttp itself calls the one below.
         await self.write_with_length(writer, None)
 
     async def write_with_length(

@@ -208,7 +208,7 @@ class Reply(Answer):
         return items
 
     def _stop_clock(self, *, silent: bool = False) -> None:
-        if self._body is not None:
+        if self._body is not None:  # pragma: no branch  # what comes, comes from a body
             self._body.clock.stop(self._body.arrived, silent=silent)
 
     def _block(self) -> Awaitable[bytes]:

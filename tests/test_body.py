@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from unittest import mock
 
 import aiohttp
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
+from aiohttp.streams import StreamReader
 
-from async_copilot.body import translate
+from async_copilot.body import Body, translate
+from async_copilot.clocks import Timeouts, Watchdog
 from async_copilot.errors import (
     ClientClosedError,
     ConnectionFailedError,
@@ -50,6 +53,44 @@ def test_only_what_may_pass_is_worth_another_try(theirs: Exception, passing: boo
     error = translate(theirs)
     assert isinstance(error, ConnectionFailedError)
     assert error.passing is passing
+
+
+def body_of(connection: object) -> tuple[Body, StreamReader]:
+    """A body of nothing yet, over a connection that may be anything."""
+    loop = asyncio.get_running_loop()
+    reader = StreamReader(mock.Mock(_reading_paused=False), 2**16, loop=loop)
+    response = mock.Mock(content=reader, connection=connection, closed=False)
+    return Body(response, Watchdog(Timeouts())), reader
+
+
+async def test_a_transport_of_any_kind_will_do() -> None:
+    """TLS and uvloop have no max_size; a connection may be gone already."""
+    for transport in (None, object()):
+        body, reader = body_of(mock.Mock(transport=transport, protocol=object()))
+        reader.feed_data(b"data")
+        reader.feed_eof()
+        assert [await body.read(), await body.read(), body.failure] == [b"data", b"", None]
+        body.close()
+
+
+async def test_the_first_failure_is_the_news() -> None:
+    body, _ = body_of(None)
+    first = ClientClosedError("first")
+    body.fail(first)
+    body.fail(ClientClosedError("second"))
+    assert await body.read() == b""
+    assert body.failure is first
+
+
+async def test_an_end_of_the_connection_that_nobody_will_tell_is_no_failure() -> None:
+    """As when the loop is closing: the future is cancelled."""
+    closed = asyncio.get_running_loop().create_future()
+    body, _ = body_of(mock.Mock(protocol=mock.Mock(closed=closed)))
+    closed.cancel()
+    await asyncio.sleep(0)
+    assert await body.read() == b""
+    assert isinstance(body.failure, InvalidHTTPError)
+    body.close()
 
 
 def test_a_session_of_another_loop_says_so() -> None:

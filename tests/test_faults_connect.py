@@ -327,6 +327,14 @@ async def test_a_base_url_that_is_none_is_refused_before_anything_is_sent(url: s
     outcome.failed(InvalidRequestError, ValueError, says=["base_url"])
 
 
+@pytest.mark.parametrize("path", ["/", "/chat/completions", "/chat/completions/"])
+async def test_the_full_address_is_a_base_url_too(path: str) -> None:
+    async with FaultServer(HELLO) as server:
+        outcome = await ask(server.url + path)
+    outcome.ended(End.COMPLETE, "Hello")
+    assert server.requests[0].target == "/v1/chat/completions"
+
+
 async def test_many_requests_refused_at_once_each_fail_alone() -> None:
     with taken_port() as port:
         async with CopilotClient(

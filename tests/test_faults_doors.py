@@ -47,6 +47,7 @@ from async_copilot import (
 
 FAULTS: dict[str, tuple[Answer, type[CopilotError], str]] = {
     "fin": ((SSE, said("Hel"), 0.02, FIN), DisconnectedError, "Hel"),
+    "fin-before-text": ((SSE, 0.02, FIN), DisconnectedError, ""),
     "rst": ((SSE, said("Hel"), 0.02, RST), DisconnectedError, "Hel"),
     "truncated": ((sized(delta("Hel")),), TruncatedError, "Hel"),
     "silence": ((SSE, said("Hel"), HOLD), SilenceTimeoutError, "Hel"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 from fault_client import KEY, ask
 from fault_script import HELLO, HOLD, Answer, Repeat, head, json_answer, stream
@@ -119,6 +120,17 @@ async def test_the_key_does_not_follow_to_another_origin(status: int) -> None:
         assert other.requests[0].body == server.requests[0].body
     else:
         outcome.failed(RedirectError, ValueError, status=status)
+
+
+async def test_what_a_session_adds_by_itself_does_not_go_to_another_origin() -> None:
+    async with (
+        FaultServer(HELLO) as other,
+        FaultServer(redirect(307, f"{other.url}/chat/completions")) as server,
+        aiohttp.ClientSession(headers={"X-Mine": "token"}) as session,
+    ):
+        outcome = await ask(server, session=session, api_key=None)
+    outcome.failed(RedirectError, ValueError, says=["headers of your session"])
+    assert not other.requests
 
 
 async def test_the_key_does_not_come_back_after_a_foreign_hop() -> None:
