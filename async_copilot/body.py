@@ -14,7 +14,7 @@ Each rule here answers a behaviour of aiohttp 3.14 that a stream can meet:
 from __future__ import annotations
 
 import asyncio
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import aiohttp
 
@@ -38,8 +38,9 @@ DRAIN_SECONDS = 0.25  # the last chunk of a body travels with [DONE] or right be
 GIVE_WAY_SECONDS = 0.01  # other tasks wait no longer than this for a full buffer
 
 
-# The bodies under way, by the future of aiohttp's that tells of their connection's end.
-_UNDER_WAY: WeakKeyDictionary[asyncio.Future[None], Body | None] = WeakKeyDictionary()
+# The bodies under way, by the future of aiohttp's that tells of their connection's end. Weak
+# on both sides: a body that is only dropped must take its connection along.
+_UNDER_WAY: WeakKeyDictionary[asyncio.Future[None], ref[Body] | None] = WeakKeyDictionary()
 
 
 class Body:
@@ -54,6 +55,7 @@ class Body:
     """
 
     __slots__ = (
+        "__weakref__",
         "_closed",
         "_gave_way",
         "_loop",
@@ -150,7 +152,7 @@ class Body:
         if self._closed is not None:
             if self._closed not in _UNDER_WAY:
                 self._closed.add_done_callback(_connection_closed)
-            _UNDER_WAY[self._closed] = self
+            _UNDER_WAY[self._closed] = ref(self)
 
     def lost(self) -> None:
         """The connection is gone.
@@ -181,7 +183,8 @@ class Body:
 def _connection_closed(closed: asyncio.Future[None]) -> None:
     if not closed.cancelled():
         closed.exception()  # one that nobody takes is reported
-    body = _UNDER_WAY.pop(closed, None)
+    under_way = _UNDER_WAY.pop(closed, None)
+    body = None if under_way is None else under_way()
     if body is not None:
         body.lost()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from unittest import mock
 
 import aiohttp
@@ -91,6 +93,19 @@ async def test_an_end_of_the_connection_that_nobody_will_tell_is_no_failure() ->
     assert await body.read() == b""
     assert isinstance(body.failure, InvalidHTTPError)
     body.close()
+
+
+async def test_a_body_that_is_only_dropped_is_kept_by_nobody() -> None:
+    closed = asyncio.get_running_loop().create_future()
+    connection = mock.Mock(protocol=mock.Mock(closed=closed))
+    body, _ = body_of(connection)
+    body.response.closes = closed  # as aiohttp's response leads to its connection's future
+    dropped = weakref.ref(body)
+    del body, _, connection
+    gc.collect()
+    assert dropped() is None
+    closed.cancel()
+    await asyncio.sleep(0)
 
 
 def test_a_session_of_another_loop_says_so() -> None:
