@@ -84,8 +84,7 @@ class Conversation:
         """A copy: the messages of the turns that succeeded, theirs and ours in turn."""
         return [dict(message) for message in self._messages]
 
-    @asynccontextmanager
-    async def stream(self, message: Messages, **options: Any) -> AsyncIterator[Reply]:
+    def stream(self, message: Messages, **options: Any) -> AbstractAsyncContextManager[Reply]:
         """Take one turn; ``async with`` gives its Reply.
 
         message: a str or a user message; with memory="client" also a list of messages,
@@ -97,6 +96,19 @@ class Conversation:
         and what CopilotClient.stream() raises. Warns with AmnesiaWarning, and sets
         ``reply.remembered`` to False, when the server answered in another conversation.
         """
+        return self._turn(message, options, warn_at=4)  # after _turn and contextlib
+
+    async def ask(self, message: Messages, **options: Any) -> Reply:
+        """Take one turn and return its reply when it has ended; see stream()."""
+        async with self._turn(message, options, warn_at=5) as reply:  # and this
+            async for _ in reply:
+                pass
+        return reply
+
+    @asynccontextmanager
+    async def _turn(
+        self, message: Messages, options: dict[str, Any], *, warn_at: int
+    ) -> AsyncIterator[Reply]:
         if self._busy:
             raise TurnInProgressError(
                 "a turn of this conversation is running; await its end first, or make "
@@ -111,16 +123,9 @@ class Conversation:
                 try:
                     yield reply
                 finally:
-                    self._take_in(messages, reply)
+                    self._take_in(messages, reply, warn_at)
         finally:
             self._busy = False
-
-    async def ask(self, message: Messages, **options: Any) -> Reply:
-        """Take one turn and return its reply when it has ended; see stream()."""
-        async with self.stream(message, **options) as reply:
-            async for _ in reply:
-                pass
-        return reply
 
     def to_dict(self) -> dict[str, Any]:
         """Return what from_dict() needs to go on later, elsewhere; fit for JSON.
@@ -190,7 +195,7 @@ class Conversation:
             return [_with_system(self.system, messages[0])]
         return messages
 
-    def _take_in(self, messages: list[dict[str, Any]], reply: Reply) -> None:
+    def _take_in(self, messages: list[dict[str, Any]], reply: Reply, warn_at: int) -> None:
         """Let a turn that ended well, or that is to be kept, into the history."""
         ended_well = reply.end is not None and reply.end.ok
         if not (ended_well or (self.keep_partial and reply.text)):
@@ -205,7 +210,7 @@ class Conversation:
                     "the server answered in another conversation than the one it was asked "
                     "to go on with; it may not know what was said before",
                     AmnesiaWarning,
-                    stacklevel=2,
+                    stacklevel=warn_at,
                 )
 
 

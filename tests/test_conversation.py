@@ -236,6 +236,24 @@ async def test_an_answer_from_a_strangers_conversation_is_told() -> None:
     assert chat.handle == handle_of(answers[1])
 
 
+@pytest.mark.parametrize("door", ["ask", "stream"])
+async def test_the_warning_points_at_the_line_that_took_the_turn(door: str) -> None:
+    async def take_turn() -> None:
+        if door == "ask":
+            await chat.ask("two")
+        else:
+            async with chat.stream("two") as reply:
+                assert [text async for text in reply]
+
+    answers = [stream("a", conversation={"conversation_id": str(n)}) for n in range(2)]
+    async with talk(answers) as server, client(server) as copilot:
+        chat = copilot.conversation()
+        await chat.ask("one")
+        with pytest.warns(AmnesiaWarning) as caught:
+            await take_turn()
+    assert caught[0].filename == __file__
+
+
 async def test_amnesia_as_an_error_loses_no_turn_and_no_conversation() -> None:
     answers = [stream("a", conversation={"conversation_id": str(n)}) for n in range(3)]
     async with talk(answers) as server, client(server) as copilot:
