@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import os
 import signal
@@ -12,6 +14,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from fake_client import chat_body, content_of
@@ -57,6 +60,27 @@ def test_it_prints_its_url_serves_the_demo_and_stops_cleanly(number: signal.Sign
     assert process.returncode == 0
     assert out == ""
     assert err == "This is a built-in demo, not Copilot. Ctrl-C stops it.\n"
+
+
+def test_where_the_loop_takes_no_signals_ctrl_c_stops_it_as_cleanly(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on Windows."""
+
+    class Person(io.StringIO):
+        """Presses Ctrl-C on reading that it stops the server."""
+
+        def write(self, text: str) -> NoReturn:
+            super().write(text)
+            raise KeyboardInterrupt
+
+    def unable(*_: object) -> None:
+        raise NotImplementedError
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "add_signal_handler", unable)
+    monkeypatch.setattr(sys, "stderr", person := Person())
+    assert main(["--port", "0"]) == 0
+    assert person.getvalue() == "This is a built-in demo, not Copilot. Ctrl-C stops it.\n"
 
 
 def test_it_stops_at_once_with_a_stream_open(tmp_path: Path) -> None:

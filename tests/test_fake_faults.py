@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import time
 from typing import Any
 
@@ -24,6 +25,7 @@ from async_copilot.fake_server import (
     Stall,
     Truncate,
 )
+from async_copilot.fake_server.plan import DIALECTS
 
 LAST_CHUNK = b"\r\n0\r\n\r\n"
 
@@ -74,6 +76,26 @@ async def test_reset_sends_rst_after_what_was_sent() -> None:
         seen, failed = await seen_of(Answer(["a", "b", "c"], fault=Reset(after=2)))
         assert failed is ConnectionResetError
         assert content_of(body_of(seen)) == "ab"
+
+
+async def test_a_reset_waits_for_a_slow_reader() -> None:
+    loop, seen = asyncio.get_running_loop(), 0
+    body = json.dumps(chat_body()).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    answer = Answer("x", fault=[HugeEvent(50_000, after=0), Reset(after=0)])
+    async with FakeServer(answer) as server:
+        assert server._listener is not None
+        with socket.socket() as client:
+            # The kernel's buffers at their smallest: nearly all has to wait in the server.
+            server._listener.sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.setblocking(False)
+            await loop.sock_connect(client, ("127.0.0.1", int(server.url[17:-3])))
+            await loop.sock_sendall(client, head.encode() + body)
+            await server.until(lambda: server.requests and server.requests[0].dropped)
+            while seen < 40_000:
+                seen += len(data := await loop.sock_recv(client, 65536))
+                assert data
 
 
 @pytest.mark.parametrize(("fault", "error"), [(Close, None), (Reset, ConnectionResetError)])
@@ -201,11 +223,16 @@ async def test_repeat_says_it_all_again() -> None:
         assert content_of((await post(server))[2]) == "ababab"
 
 
-async def test_no_finish_reason_leaves_only_done() -> None:
-    async with FakeServer(Answer("ab", finish_reason=None)) as server:
+@pytest.mark.parametrize("dialect", DIALECTS)
+async def test_no_finish_reason_leaves_only_done(dialect: Any) -> None:
+    answers = [Answer(text, finish_reason=None, usage=False) for text in ("ab", "")]
+    async with FakeServer(answers, dialect=dialect) as server:
         _, _, body = await post(server)
+        _, _, empty = await post(server)
+    assert content_of(body) == "ab"
     assert b'"stop"' not in body
     assert body.endswith(b"data: [DONE]\n\n")
+    assert empty == b"data: [DONE]\n\n"
 
 
 async def test_no_done_leaves_only_the_finish_reason() -> None:

@@ -206,8 +206,10 @@ def test_truncation_strikes_where_it_says(after: Any, pieces: int, finish: int) 
     assert body.endswith(b"data: [DONE]\n\n") is (after == "done")
 
 
-def test_a_drop_before_the_headers_is_the_only_step() -> None:
-    assert list(steps(Answer("Hi", fault=Reset(after="request")))) == [Drop(reset=True)]
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_drop_before_the_headers_is_the_only_step(stream: bool) -> None:
+    answer = Answer("Hi", fault=Reset(after="request"))
+    assert list(steps(answer, stream=stream)) == [Drop(reset=True)]
 
 
 def test_faults_that_end_nothing_come_before_one_that_does() -> None:

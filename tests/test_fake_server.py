@@ -503,6 +503,26 @@ async def test_exit_is_fast_and_cuts_open_streams() -> None:
         writer.close()
 
 
+async def test_exit_waits_for_a_script_function_whose_client_has_left() -> None:
+    left, tidied = asyncio.Event(), asyncio.Event()
+
+    async def script(_: Request) -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            left.set()
+            await asyncio.sleep(0.05)
+            tidied.set()
+        return "never"
+
+    async with FakeServer(script) as server:
+        _, writer = await send_raw(server)
+        await server.until(lambda: server.requests)
+        writer.close()
+        await left.wait()
+    assert tidied.is_set()
+
+
 async def test_exit_is_fast_when_nobody_reads() -> None:
     async with FakeServer(Answer("x", fault=HugeEvent(2**25))) as server:
         _, writer = await send_raw(server)

@@ -41,17 +41,15 @@ class ChatPrompt:
 
     def read(self) -> str | None:
         """Return the next message, None at the end of the input."""
-        lines = [self._line(PROMPT)]
-        if lines[0] is None:
+        line = self._line(PROMPT)
+        if line is None:
             if self.typed and sys.stderr is not None:
                 sys.stderr.write("\n")  # Ctrl-D leaves the cursor behind the prompt
             return None
-        while self.typed and _more_is_there():
-            line = self._line("")
-            if line is None:
-                break
+        lines = [line]
+        while self.typed and _more_is_there() and (line := self._line("")) is not None:
             lines.append(line)
-        return "\n".join(line for line in lines if line is not None)
+        return "\n".join(lines)
 
     def __enter__(self) -> Self:
         if self._readline is not None and self._history is not None:

@@ -64,12 +64,11 @@ class Screen:
         self.sign = WaitingSign(self._tell if clever else None)
 
     def write(self, text: str) -> None:
-        """Write text of the answer."""
-        if text:
-            self._make_way(for_good=True)
-            self._put(visible(text))
-            self._at_line_start = text.endswith("\n")
-            self._written = True
+        """Write text of the answer, which is never empty."""
+        self._make_way(for_good=True)
+        self._put(visible(text))
+        self._at_line_start = text.endswith("\n")
+        self._written = True
 
     def write_line(self, line: str) -> None:
         """Write a line of ours, as it is."""

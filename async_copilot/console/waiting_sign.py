@@ -35,7 +35,7 @@ class WaitingSign:
             loop = asyncio.get_running_loop()
             self._since = loop.time()
             self._retry_at = 0.0
-            self._timer = loop.call_later(PATIENCE, self._draw)
+            self._timer = loop.call_later(PATIENCE, self._draw, self._write)
 
     def retry_in(self, seconds: float, reason: str) -> None:
         """Until then the wait is ours, not the server's."""
@@ -55,9 +55,7 @@ class WaitingSign:
             self._shown = ""
             self._write(_ERASE)
 
-    def _draw(self) -> None:
-        if self._write is None:
-            return
+    def _draw(self, write: Callable[[str], object]) -> None:
         loop = asyncio.get_running_loop()
         now = loop.time()
         left = self._retry_at - now
@@ -67,5 +65,5 @@ class WaitingSign:
             text = f"waiting {now - self._since:.0f} s"
         if text != self._shown:
             self._shown = text
-            self._write(_ERASE + text)
-        self._timer = loop.call_later(INTERVAL, self._draw)
+            write(_ERASE + text)
+        self._timer = loop.call_later(INTERVAL, self._draw, write)

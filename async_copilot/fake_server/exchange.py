@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from aiohttp import HttpVersion11, web
 
-from .plan import Drop, Head, Pause, Send, Step
+from .plan import Head, Pause, Send, Step
 from .request import Request
 
 __all__ = ["Exchange"]
@@ -47,21 +47,27 @@ class Exchange:
                     await self._send(step)
                 case Pause():
                     await self._pause(step)
-                case Drop():
+                case _:
                     await self._drop(reset=step.reset)
 
     async def finish(self, *, close: bool) -> web.StreamResponse:
         """The body's end, and the connection's, which the headers did not announce."""
         response = self._begun()
         await response.write_eof()
-        if close and self._http.transport is not None:
-            self._http.transport.close()
+        if close:
+            self._transport().close()
         return response
 
     def _begun(self) -> web.StreamResponse:
-        if self._response is None:
+        if self._response is None:  # pragma: no cover  # plan() does not; one changed may
             raise RuntimeError("a plan sends its Head before anything else")
         return self._response
+
+    def _transport(self) -> asyncio.Transport:
+        transport = self._http.transport
+        if transport is None:  # pragma: no cover  # aiohttp cancels us when it lets go of it
+            raise ConnectionResetError("the client has left")
+        return transport
 
     async def _head(self, step: Head) -> None:
         response = web.StreamResponse(status=step.status, headers=step.headers)
@@ -78,7 +84,7 @@ class Exchange:
         # the last one, lest a client that leaves at [DONE] seems to leave before the end.
         await asyncio.sleep(0)
         if step.torn or step.naked:
-            self._raw(self._torn(step.data) if step.torn else step.data)
+            self._transport().write(self._torn(step.data) if step.torn else step.data)
         else:
             await response.write(step.data)
         if step.piece:
@@ -90,10 +96,6 @@ class Exchange:
             return data
         return b"%x\r\n%b" % (2 * len(data), data)
 
-    def _raw(self, data: bytes) -> None:
-        if self._http.transport is not None:
-            self._http.transport.write(data)
-
     async def _pause(self, step: Pause) -> None:
         deadline = None if step.seconds is None else time.monotonic() + step.seconds
         while (left := _left(deadline)) > 0:
@@ -104,17 +106,17 @@ class Exchange:
                 await self._response.write(step.comment)
 
     async def _drop(self, *, reset: bool) -> None:
-        transport = self._http.transport
+        transport = self._transport()
         self._request.dropped = True
         # A reset would throw away what was sent before it; no event tells of an empty buffer.
-        while transport is not None and transport.get_write_buffer_size():  # noqa: ASYNC110
+        while transport.get_write_buffer_size():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
-        if transport is not None and reset:
+        if reset:
             transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, _LINGER
             )
             transport.abort()
-        elif transport is not None:
+        else:
             transport.close()
         await asyncio.sleep(3600)  # the connection's end cancels this
 

@@ -79,7 +79,7 @@ def known(request: Request) -> str:
 
 def clean_env(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment without what would change the console, warnings made errors."""
-    ours = ("ASYNC_COPILOT_", "PYTHONIOENCODING", "NO_COLOR", "INPUTRC")
+    ours = ("ASYNC_COPILOT_", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "NO_COLOR", "INPUTRC")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     settings = {"PYTHONWARNINGS": "error", "TERM": "xterm", "PYTHONUTF8": "1"}
     return kept | settings | dict(env or {})

@@ -91,22 +91,38 @@ def test_a_new_system_prompt_holds_at_once_where_this_program_remembers() -> Non
         assert "holds from the next message on" in say(child, "/system Be brief.")
         say(child, "And")
         roles = [message["role"] for message in server.requests[1].messages]
+        child.sendeof()
+        assert ending(child)[1] == 0
     assert roles == ["system", "user", "assistant", "user"]
 
 
 def test_pasted_lines_are_one_message() -> None:
     """Bracketed by the terminal, or only fast."""
     with chat("Hello", env={"TERM": "xterm"}) as (child, server):
+        assert child.before.endswith("\x1b[?2004h"), "brackets are asked for"
         child.send("\x1b[200~one\rtwo\n\nthree\x1b[201~")
         child.expect_exact("three")
         child.send("!\r")
         child.expect_exact("Hello")
+        child.expect_exact("> ")
         assert server.requests[0].text == "one\ntwo\n\nthree!"
+        child.sendeof()
+        assert ending(child)[1] == 0
     with chat("Hello") as (child, server):
         child.send("one\rtwo\r\rthree\r")
         child.expect_exact("Hello")
         child.expect_exact(PROMPT)
         assert server.requests[0].text == "one\ntwo\n\nthree"
+        child.sendeof()
+        assert ending(child)[1] == 0
+
+
+def test_ctrl_d_behind_pasted_lines_ends_the_message() -> None:
+    with chat("Hello") as (child, server):
+        child.send("one\rtwo\r\x04")
+        child.expect_exact("Hello")
+        child.expect_exact(PROMPT)
+        assert [request.text for request in server.requests] == ["one\ntwo"]
         child.sendeof()
         assert ending(child)[1] == 0
 

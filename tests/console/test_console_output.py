@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -42,6 +43,12 @@ def test_without_tokens_chunks_are_counted() -> None:
         assert " chunks/s (" in inside("Hi", "--stats", "--url", server.url).stderr
 
 
+def test_an_answer_that_comes_at_once_has_no_rate() -> None:
+    with served(Answer(["Hello"], usage={"completion_tokens": 2})) as server:
+        done = inside("Hi", "--stats", "--url", server.url)
+    assert ", 2 tokens at once, longest gap " in done.stderr
+
+
 def test_stats_come_after_a_failure_too() -> None:
     with served([Answer(status=503, retry_after=0.01), Answer(status=400)]) as server:
         done = inside("Hi", "--stats", "--url", server.url)
@@ -64,6 +71,20 @@ def test_what_the_text_does_not_tell_is_remarked(name: str) -> None:
     assert done.returncode == 0
     assert words in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("option", ["--reasoning", "--stats"])
+def test_of_several_choices_the_first_is_shown(option: str) -> None:
+    """Whether the console asks for chunks or for the text alone."""
+    choices = [
+        {"index": index, "delta": {"content": text}, "finish_reason": "stop"}
+        for index, text in enumerate(["First", "Second"])
+    ]
+    events = (json.dumps({"choices": [choice]}) for choice in reversed(choices))
+    body = "".join(f"data: {event}\n\n" for event in events)
+    with served(Answer(body=body, headers={"Content-Type": "text/event-stream"})) as server:
+        done = inside("Hi", option, "--url", server.url)
+    assert (done.stdout, done.returncode) == ("First\n", 0)
 
 
 def test_a_server_that_forgot_is_remarked() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import io
 import os
 import shlex
 import signal
 import subprocess
 import sys
 import termios
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -23,20 +27,24 @@ from console_runs import (
     events_of,
     inside,
     served,
+    sleeps,
     wait_for,
 )
 
-from async_copilot.fake_server import Answer, Repeat, Stall
+from async_copilot.__main__ import _leave_threads, main
+from async_copilot.fake_server import Answer, Repeat, Request, Stall
 
 
 @contextmanager
-def started(*args: str, python: str | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def started(
+    *args: str, python: str | None = None, stdout: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[bytes]]:
     """The console under way, its streams pipes; ``python``: code to run in its place."""
     line = command(*args) if python is None else [sys.executable, "-c", python]
     process = subprocess.Popen(  # noqa: S603  # our own module
         line,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.PIPE,
         cwd=ROOT,
         env=clean_env(),
@@ -85,6 +93,30 @@ def test_a_reader_that_leaves_ends_the_program_quietly(option: str) -> None:
     assert len(done.stdout) == 5
     assert (done.returncode, done.stderr) == (141, "")
     assert server_saw == 1
+
+
+def test_a_reader_that_left_does_not_stop_a_retry_but_the_text_after_it() -> None:
+    def script(_: Request) -> str | Answer:
+        assert process.stdout is not None
+        if process.stdout.closed:
+            return "Hello"
+        process.stdout.close()
+        return Answer(status=503, retry_after=0.01)
+
+    with served(script) as server, started("Hi", "--json", "--url", server.url) as process:
+        assert process.wait(timeout=5) == 141
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+        assert len(server.requests) == 2
+
+
+def test_a_version_that_nobody_reads_is_no_traceback() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    with started("--version", stdout=writer) as process:
+        os.close(writer)
+        _, err = process.communicate(timeout=5)
+    assert (process.returncode, err) == (141, b"")
 
 
 def test_a_full_disk_is_one_line_and_status_74() -> None:
@@ -211,6 +243,73 @@ def test_a_signal_ends_a_write_that_nobody_reads() -> None:
         wait_for(lambda: _is_full(process))
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=5) == 130
+
+
+def test_a_signal_ends_a_last_line_that_nobody_reads() -> None:
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(65536))
+    os.set_blocking(writer, True)
+    with started("--json", "--url", "nonsense", stdout=writer) as process:
+        os.close(writer)
+        assert process.stderr is not None
+        assert b"--url 'nonsense' is no address" in process.stderr.readline()
+        wait_for(lambda: sleeps(process.pid))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=5) == 130
+        assert process.stderr.read() == b""
+    os.close(reader)
+
+
+def test_a_signal_leaves_the_summary_to_a_program_that_takes_the_output_itself() -> None:
+    class Output(io.StringIO):
+        """No file of the system; Ctrl-C is pressed when the first text is written to it."""
+
+        def write(self, text: str) -> int:
+            if '"delta"' in text:
+                signal.raise_signal(signal.SIGINT)
+            return super().write(text)
+
+    with served("Hello") as server, contextlib.redirect_stdout(Output()) as output:
+        assert main(["Hi", "--json", "--url", server.url]) == 130
+    start, end = events_of(output.getvalue())
+    assert (start["event"], end["event"], end["end"]) == ("start", "end", "cancelled")
+
+
+def test_off_the_main_thread_signals_are_left_alone() -> None:
+    """Python lets only the main thread say what they do."""
+    handlers = [signal.getsignal(number) for number in SIGNALS]
+    seen = []
+
+    def script(_: Request) -> str:
+        seen.extend(signal.getsignal(number) for number in SIGNALS)
+        return "Hello"
+
+    with served(script) as server, ThreadPoolExecutor(1) as threads:
+        done = threads.submit(inside, "Hi", "--url", server.url).result(timeout=10)
+    assert (done.stdout, done.stderr, done.returncode) == ("Hello\n", "", 0)
+    assert seen == handlers
+
+
+def test_a_name_lookup_that_comes_to_its_end_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered = threading.Event()
+
+    class Lookup(threading.Thread):
+        """Ends when it is waited for, however slow the machine is."""
+
+        def join(self, timeout: float | None = None) -> None:
+            answered.set()
+            super().join(5)
+
+    lookup = Lookup(target=answered.wait, args=(5,), name="lookup_0")
+    lookup.start()
+    ends: list[int] = []
+    monkeypatch.setattr(os, "_exit", ends.append)
+    _leave_threads("lookup", 7)
+    assert not lookup.is_alive()
+    assert ends == []
 
 
 def test_a_signal_ends_a_name_lookup_that_hangs() -> None:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from async_copilot.console import chat_prompt
+from async_copilot.console.argument_parser import UsageProblemError
 from async_copilot.console.chat_prompt import ChatPrompt
 from async_copilot.console.prompts import complete_messages
 
@@ -32,3 +33,5 @@ def test_a_closed_stdin_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     assert ChatPrompt().read() is None
     assert complete_messages(["Hi"], interactive=False) == ["Hi"]
+    with pytest.raises(UsageProblemError, match="no message for -"):
+        complete_messages(["-"], interactive=False)

@@ -92,6 +92,18 @@ def test_a_file_that_cannot_be_resumed_is_a_usage_problem(name: str, tmp_path: P
     assert done.stderr.count("\n") == 1
 
 
+def test_a_saved_message_that_cannot_be_sent_is_a_usage_problem(tmp_path: Path) -> None:
+    file = tmp_path / "chat.json"
+    with served("Hello") as server:
+        inside("Hi", "--memory", "client", "--save", str(file), "--url", server.url)
+        file.write_text(file.read_text().replace('"role": "user"', '"role": NaN'))
+        done = inside("And", "--resume", str(file), "--stats", "--url", server.url)
+        assert len(server.requests) == 1
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("async-copilot: messages holds a number that JSON has not")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_place_that_cannot_be_saved_to_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
     with served("Hello") as server:
         for place in (tmp_path / "missing" / "chat.json", tmp_path):

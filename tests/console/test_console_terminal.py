@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from collections.abc import Mapping
 import pytest
 from console_runs import ending, free_url, served, sleeps, terminal, wait_for
 
+from async_copilot.console import waiting_sign
+from async_copilot.console.waiting_sign import WaitingSign
 from async_copilot.fake_server import Answer, Script, Stall
 
 ERASE = "\r\x1b[K"
@@ -20,6 +23,19 @@ def test_while_it_waits_it_says_for_how_long_and_erases_that() -> None:
         out, status = ending(child)
     assert out == f"{ERASE}waiting 0 s{ERASE}waiting 1 s{ERASE}Hello\r\n"
     assert status == 0
+
+
+async def test_the_sign_is_written_again_only_where_it_says_something_new(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(waiting_sign, "PATIENCE", 0.0)
+    monkeypatch.setattr(waiting_sign, "INTERVAL", 0.001)
+    written: list[str] = []
+    sign = WaitingSign(written.append)
+    sign.start()
+    await asyncio.sleep(0.02)
+    sign.stop()
+    assert written == [f"{ERASE}waiting 0 s", ERASE]
 
 
 def test_an_answer_that_comes_soon_has_no_sign() -> None:
