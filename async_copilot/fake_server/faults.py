@@ -98,7 +98,10 @@ class Close:
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection is reset (RST); ``torn`` as in ``Close``."""
+    """The connection is reset (RST); ``torn`` as in ``Close``.
+
+    As any reset does, it may take along what was sent just before and not yet received.
+    """
 
     _: KW_ONLY
     after: Position = "content"

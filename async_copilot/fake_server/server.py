@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import inspect
 import logging
@@ -125,7 +126,7 @@ class FakeServer:
         if self._listener is None or self._web is None:
             return
         listener, self._listener = self._listener, None
-        listener.close()
+        await _stop_accepting(listener)
         self._web.pre_shutdown()
         for connection in self._web.connections:
             if connection.transport is not None:
@@ -247,3 +248,18 @@ def _elsewhere(method: str, path: str) -> web.Response:
 
 def _json(status: int, body: bytes, **headers: str) -> web.Response:
     return web.Response(status=status, body=body, headers=_JSON | headers)
+
+
+async def _stop_accepting(listener: asyncio.Server) -> None:
+    """Close the listener, when what it accepted last has become a connection.
+
+    That takes asyncio a few rounds of its loop, in which a listener that is closed already
+    makes it lose the socket.
+    """
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError, RuntimeError):  # a loop without selectors
+        for sock in listener.sockets:
+            loop.remove_reader(sock.fileno())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    listener.close()
