@@ -67,7 +67,7 @@ def read_chat(path: Path, client: CopilotClient, options: Options) -> Conversati
         raise UsageProblemError(f"--resume {path}: {error.strerror}") from None
     except InvalidRequestError as error:
         raise UsageProblemError(f"--resume {path}: {error.message}") from None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         raise UsageProblemError(f"--resume {path}: this is no saved conversation") from None
     if options.system is not None:
         if chat.memory == "server" and chat.history:

@@ -75,6 +75,7 @@ def test_options_hold_over_what_was_saved(tmp_path: Path) -> None:
 UNUSABLE = {
     "missing": None,
     "no JSON": "{",
+    "nested too deeply": "[" * 100_000,
     "no object": "[]",
     "no conversation": '{"a": 1}',
     "another format": '{"format": 99, "memory": "server"}',
