@@ -114,7 +114,7 @@ def test_ctrl_c_while_it_loads_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None
 def test_only_this_module_prints() -> None:
     printing = {
         path.name
-        for path in (ROOT / "async_copilot").glob("*.py")
+        for path in (ROOT / "async_copilot").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "print"
     }
