@@ -190,7 +190,6 @@ STARTUP = Scenario(
         Target("import async_copilot", 1.1, "import aiohttp, orjson"),
         Target("import CopilotClient", 1.1, "import aiohttp, orjson"),
         Target("async_copilot --version", 1.5, "pass"),
-        Target("async_copilot --help", 1.5, "pass"),
     ),
     baseline="import aiohttp, orjson",
 )
