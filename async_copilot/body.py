@@ -29,7 +29,7 @@ from .errors import (
     WrongLoopError,
 )
 
-__all__ = ["Body", "translate"]
+__all__ = ["Body", "receive_less", "translate"]
 
 BLOCK_BYTES = 64 * 1024  # a block and its copies stay in the processor's cache
 RECEIVE_BYTES = 120 * 1024  # at most, from the socket at a time
@@ -138,16 +138,7 @@ class Body:
             self.response.close()
 
     def _watch(self, connection: aiohttp.connector.Connection) -> None:
-        """Be told of the connection's end, and let it receive into smaller buffers.
-
-        asyncio's selector transport asks for 256 KiB at each read. That is above malloc's
-        threshold for mapping memory, so that a read of one delta costs a mmap, a page
-        fault and a munmap; 120 KiB is below it. Public by name, undocumented, and where
-        a transport has no such attribute (TLS, uvloop) nothing happens.
-        """
-        transport = connection.transport
-        if transport is not None and hasattr(transport, "max_size"):
-            transport.max_size = RECEIVE_BYTES
+        """Be told of the connection's end."""
         self._closed = getattr(connection.protocol, "closed", None)
         if self._closed is not None:
             if self._closed not in _UNDER_WAY:
@@ -187,6 +178,18 @@ def _connection_closed(closed: asyncio.Future[None]) -> None:
     body = None if under_way is None else under_way()
     if body is not None:
         body.lost()
+
+
+def receive_less(transport: object) -> None:
+    """Let a connection receive into smaller buffers.
+
+    asyncio's selector transport asks for 256 KiB at each read. That is above malloc's
+    threshold for mapping memory, so that a read of one delta costs a mmap, a page fault
+    and a munmap; 120 KiB is below it. Public by name, undocumented, and where a
+    transport has no such attribute (TLS, uvloop) nothing happens.
+    """
+    if hasattr(transport, "max_size"):
+        transport.max_size = RECEIVE_BYTES
 
 
 def translate(error: Exception, where: str = "the server") -> CopilotError:

@@ -88,7 +88,8 @@ class CopilotClient:
     api_key: sent as ``Authorization: Bearer``; never shown, never sent to another origin.
     session: an aiohttp.ClientSession of yours, never closed or changed. Its headers,
         proxy, TLS, middlewares and pool are used; its timeouts and ``raise_for_status``
-        are not, since they would end streams.
+        are not, since they would end streams. (A connection that a stream came over
+        goes on receiving into smaller buffers, see ``body.receive_less()``.)
     timeouts: see Timeouts.
     max_retries: how often a request is sent again, 2 by default: while no text was handed
         out, after a refused or lost connection or status 408, 409, 429, 500, 502, 503,

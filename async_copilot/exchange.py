@@ -15,7 +15,7 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from .answer import Timing
-from .body import Body, translate
+from .body import Body, receive_less, translate
 from .clocks import Timeouts, Watchdog
 from .errors import (
     ClientClosedError,
@@ -212,6 +212,7 @@ class Exchange:
         self._stale = transport in self._seen
         if not self._stale:
             self._seen.add(transport)
+            receive_less(transport)
         clock.send(asyncio.get_running_loop().time())
 
     @property
@@ -235,6 +236,8 @@ class BorrowedResponse:
         if failure is not None:
             raise failure
         if is_answer(self._response.status):
+            connection = self._response.connection
+            receive_less(connection and connection.transport)
             return Body(self._response, Watchdog(self._timeouts))
         raise await read_status_error(self._response, self._timeouts)
 
