@@ -44,6 +44,7 @@ def once(arguments: tuple[str, ...], environ: Mapping[str, str]) -> tuple[float,
 def measure(name: str, times: int, environ: Mapping[str, str]) -> Figures:
     """Medians of ``times`` runs, after one that leaves its bytecode behind."""
     local = {**environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    local.pop("PYTHONDONTWRITEBYTECODE", None)  # else ours alone, never installed, has none
     _, arguments = COMMANDS[name]
     once(arguments, local)
     runs = [once(arguments, local) for _ in range(times)]
