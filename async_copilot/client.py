@@ -58,7 +58,8 @@ def content_deltas(
                 print(text, end="", flush=True)
 
     response: open and unread; give the request ``timeout=ClientTimeout(total=None)``,
-        or aiohttp ends a long answer after five minutes.
+        or aiohttp ends a long answer after five minutes. With ``read_bufsize=2**16`` a
+        fast stream takes a tenth less CPU, and one that nobody reads holds less.
     timeouts: ``silence``, ``stall`` and ``total`` count from the first read.
     strict: False accepts a cut-off answer, and skips lines that are no JSON.
     reply: a fresh ``Reply()`` to be filled with everything else the answer says: usage,

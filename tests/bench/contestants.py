@@ -42,12 +42,14 @@ class Contestant:
 
 
 @asynccontextmanager
-async def session(url: str) -> AsyncIterator[Callable[[], aiohttp.client._RequestContextManager]]:
+async def session(
+    url: str, **options: int
+) -> AsyncIterator[Callable[[], aiohttp.client._RequestContextManager]]:
     # limit=0: the pool's default of 100 would starve the crowd, whoever reads.
     connector = aiohttp.TCPConnector(limit=0)
     timeout = aiohttp.ClientTimeout(total=None)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as client:
-        yield lambda: client.post(f"{url}/v1/chat/completions", json=BODY)
+        yield lambda: client.post(f"{url}/v1/chat/completions", json=BODY, **options)
 
 
 @asynccontextmanager

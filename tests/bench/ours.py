@@ -20,7 +20,7 @@ async def deltas(url: str) -> AsyncIterator[Read]:
                 if text and (pause := sink(text)) is not None:
                     await pause
 
-    async with session(url) as post:
+    async with session(url, read_bufsize=2**16) as post:
         yield read
 
 
