@@ -71,7 +71,7 @@ class Body:
         self.response = response
         self.clock = clock
         clock.expire = self.fail
-        clock.limit(None)
+        clock.answer()
         self.bytes = 0
         self._loop = asyncio.get_running_loop()
         self.arrived = self._gave_way = self._loop.time()

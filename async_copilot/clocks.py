@@ -108,10 +108,15 @@ class Watchdog:
         self.start(now)
 
     def send(self, now: float) -> None:
-        """The request goes out: the wait for its answer begins."""
-        self.stop(now)
+        """The request goes out: the wait for its answer begins, unless it is here already."""
         self._no_connection = None
-        self.start(now)
+        if self._started is not None:
+            self.start(now)
+
+    def answer(self) -> None:
+        """There is a body, whatever became of the request: from now on stall counts too."""
+        self._no_connection = None
+        self.limit(None)
 
     def start(self, now: float) -> None:
         """A wait begins, or after bytes that brought nothing, goes on."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from async_copilot.clocks import Timeouts, Watchdog
 from async_copilot.errors import (
     ClockError,
+    ConnectTimeoutError,
     InvalidRequestError,
     SilenceTimeoutError,
     StallTimeoutError,
@@ -267,6 +268,53 @@ def test_a_timer_that_comes_early_is_set_again(monkeypatch: pytest.MonkeyPatch) 
     assert watched.errors == []
     watched.loop.pass_time(0.01)
     assert len(watched.errors) == 1
+
+
+# ------------------------------------------------------------------ before there is a body
+
+
+def no_connection() -> ClockError:
+    return ConnectTimeoutError("none", seconds=5)
+
+
+def test_the_wait_for_a_connection_has_a_clock_and_an_error_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(monkeypatch, Timeouts(silence=3, stall=3))
+    watched.dog.connect(watched.loop.now, 5, no_connection)
+    watched.loop.pass_time(4.9)
+    assert watched.errors == []
+    watched.loop.pass_time(0.2)
+    assert [type(error) for error in watched.errors] == [ConnectTimeoutError]
+
+
+def test_the_wait_for_the_headers_is_silence_and_no_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch, Timeouts(silence=10, stall=3))
+    watched.dog.connect(watched.loop.now, 5, no_connection)
+    watched.loop.pass_time(4.9)
+    watched.dog.send(watched.loop.now)
+    watched.loop.pass_time(9.9)
+    assert watched.errors == []
+    watched.loop.pass_time(0.2)
+    assert [type(error) for error in watched.errors] == [SilenceTimeoutError]
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_an_answer_may_come_before_its_request_has_gone_out(
+    late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller then works, which costs nothing; and what it waits for is the answer."""
+    watched = Watched(monkeypatch, Timeouts(silence=10, stall=30))
+    watched.dog.connect(watched.loop.now, 5, no_connection)
+    watched.dog.stop(watched.loop.now)
+    watched.dog.answer()
+    if late:
+        watched.dog.send(watched.loop.now)
+    watched.work(1000)
+    watched.wait(9.9)
+    assert watched.errors == []
+    watched.wait(10)
+    assert [type(error) for error in watched.errors] == [SilenceTimeoutError]
 
 
 # ------------------------------------------------------------------ what it costs
