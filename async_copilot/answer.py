@@ -90,6 +90,10 @@ class _Text(list[str]):
         super().__init__()
         self._joined = 0  # of the pieces, those that were joined already
 
+    def add(self, piece: str) -> None:
+        self.append(piece)
+        self.compact()
+
     def compact(self) -> None:
         """Join what came since the last time: a str object takes more than a word of text."""
         if len(self) - self._joined > _LOOSE:
@@ -122,8 +126,7 @@ class _Call:
         if delta.name and delta.name != self.name and not self.arguments:
             self.name += delta.name  # repeated by some servers, cut in two by others
         if delta.arguments:
-            self.arguments.append(delta.arguments)
-            self.arguments.compact()
+            self.arguments.add(delta.arguments)
 
 
 class _Choice:
@@ -141,14 +144,11 @@ class _Choice:
 
     def add(self, chunk: ChatChunk) -> None:
         if chunk.content and chunk.index:
-            self.text.append(chunk.content)
-            self.text.compact()
+            self.text.add(chunk.content)
         if chunk.reasoning:
-            self.reasoning.append(chunk.reasoning)
-            self.reasoning.compact()
+            self.reasoning.add(chunk.reasoning)
         if chunk.refusal:
-            self.refusal.append(chunk.refusal)
-            self.refusal.compact()
+            self.refusal.add(chunk.refusal)
         for delta in chunk.tool_calls:
             self.add_call(delta)
         if chunk.finish_reason:

@@ -290,12 +290,7 @@ class _Stream(AbstractAsyncContextManager[Reply]):
             raise
         return self._reply
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._under_way.discard(self._reply)
         await self._reply.aclose()
 
