@@ -32,8 +32,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent.parent)]
 
-from fault_script import DONE as DONE_EVENT  # noqa: E402
-from fault_script import (  # noqa: E402
+from fault_script import DONE as DONE_EVENT  # noqa: E402  # after the path is set
+from fault_script import (  # noqa: E402  # after the path is set
     FIN,
     HOLD,
     LAST_CHUNK,
@@ -45,9 +45,9 @@ from fault_script import (  # noqa: E402
     chunk,
     said,
 )
-from fault_server import FaultServer, Request  # noqa: E402
+from fault_server import FaultServer, Request  # noqa: E402  # after the path is set
 
-from async_copilot import (  # noqa: E402
+from async_copilot import (  # noqa: E402  # after the path is set
     CopilotClient,
     CopilotError,
     DisconnectedError,
@@ -112,7 +112,7 @@ async def serve(pace: float) -> None:
             "connections": len(server.connections),
             "open": server.open(),
         }
-    print(json.dumps(seen), flush=True)  # noqa: T201
+    print(json.dumps(seen), flush=True)  # noqa: T201  # the parent reads it
 
 
 # The client's process.
@@ -154,7 +154,7 @@ class Soak:
         """Note memory and descriptors of this process."""
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         memory = pages * resource.getpagesize()
-        self.samples.append((time.monotonic(), memory, len(os.listdir("/proc/self/fd"))))  # noqa: PTH208
+        self.samples.append((time.monotonic(), memory, len(os.listdir("/proc/self/fd"))))  # noqa: PTH208  # a name each is enough
 
     def growth(self) -> tuple[float, float]:
         """Memory (bytes) and descriptors: median of the last quarter above the second's."""
@@ -225,11 +225,11 @@ async def run(streams: int, seconds: float, pace: float) -> int:
     url = (await process.stdout.readline()).decode().strip()
     soak = Soak()
     started = time.monotonic()
-    files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a name each is enough
     await load(url, streams, seconds, pace, soak)
     await asyncio.sleep(0.1)
     took = time.monotonic() - started
-    left_files = len(os.listdir("/proc/self/fd")) - files  # noqa: PTH208
+    left_files = len(os.listdir("/proc/self/fd")) - files  # noqa: PTH208  # a name each is enough
     left_tasks = len(asyncio.all_tasks()) - 1
     seen = json.loads((await process.communicate(b""))[0])
     memory, grown_files = soak.growth()
@@ -260,7 +260,7 @@ def report(soak: Soak, seen: dict[str, int], streams: int, took: float) -> None:
         f"{len(soak.violations)} violations",
         *soak.violations[:20],
     ]
-    print("\n".join(lines))  # noqa: T201
+    print("\n".join(lines))  # noqa: T201  # its report
 
 
 def main() -> int:
@@ -274,7 +274,7 @@ def main() -> int:
     wanted = options.streams + 200
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        print(f"{wanted} descriptors are needed, {hard} allowed (ulimit -n)", file=sys.stderr)  # noqa: T201
+        print(f"{wanted} descriptors are needed, {hard} allowed (ulimit -n)", file=sys.stderr)  # noqa: T201  # its report
         return 2
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
     if options.serve:
