@@ -13,10 +13,7 @@ from .version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .answer import Answer, Choice, End, Timing, ToolCall
-    from .chat import ChatChunk, ToolCallDelta
     from .client import CopilotClient, content_deltas
-    from .clocks import Timeouts
     from .conversation import Conversation
     from .errors import (
         AmnesiaWarning,
@@ -54,7 +51,10 @@ if TYPE_CHECKING:
     from .parts import image_part, text_part, tool_result
     from .reply import Reply
     from .runner import post_request
-    from .sse import ServerSentEvent, SSEDecoder
+    from .transport.clocks import Timeouts
+    from .wire.answer import Answer, Choice, End, Timing, ToolCall
+    from .wire.chat import ChatChunk, ToolCallDelta
+    from .wire.sse import ServerSentEvent, SSEDecoder
 
 __all__ = [
     "AmnesiaWarning",
@@ -112,7 +112,10 @@ __all__ = [
 # Imported when first asked for (PEP 562): ``python -m async_copilot --version`` imports this
 # package too, and shall answer before aiohttp, or even typing, has loaded. From left to
 # right, as they import each other.
-_HOMES = "errors sse chat parts clocks answer observer reply conversation client runner"
+_HOMES = (
+    "errors wire.sse wire.chat parts transport.clocks wire.answer observer reply"
+    " conversation client runner"
+)
 
 if not TYPE_CHECKING:  # pragma: no branch  # a type checker shall see that other names do not exist
 

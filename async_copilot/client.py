@@ -14,16 +14,16 @@ from weakref import WeakSet
 import aiohttp
 from yarl import URL
 
-from .chat import Messages, request_body
-from .clocks import Timeouts
 from .conversation import Conversation, Memory
 from .errors import ClientClosedError, InvalidRequestError, WrongLoopError
-from .exchange import READ_BUFFER, BorrowedResponse, Exchange, parse_url
 from .observer import Observer
-from .proxies import environment_proxy
 from .reply import Reply
-from .sse import MAX_EVENT_BYTES
+from .transport.clocks import Timeouts
+from .transport.exchange import READ_BUFFER, BorrowedResponse, Exchange, parse_url
+from .transport.proxies import environment_proxy
 from .version import __version__
+from .wire.chat import Messages, request_body
+from .wire.sse import MAX_EVENT_BYTES
 
 __all__ = ["DEFAULT_BASE_URL", "CopilotClient", "content_deltas"]
 

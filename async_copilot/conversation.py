@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal, Protocol, Self, TypeAlias, get_args
 
-from .chat import Messages, request_messages
 from .errors import AmnesiaWarning, InvalidRequestError, TurnInProgressError
 from .reply import Reply
+from .wire.chat import Messages, request_messages
 
 __all__ = ["Conversation", "Memory", "Streams"]
 

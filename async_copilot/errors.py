@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .reply import Reply
-    from .sse import ServerSentEvent
+    from .wire.sse import ServerSentEvent
 
 __all__ = [
     "AmnesiaWarning",

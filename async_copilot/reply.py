@@ -7,11 +7,6 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from .answer import Answer, End, Timing
-from .batches import Batch
-from .body import Body
-from .chat import ChatChunk
-from .deltas import DeltaDecoder
 from .errors import (
     ClientClosedError,
     ClockError,
@@ -21,8 +16,13 @@ from .errors import (
     TruncatedError,
 )
 from .observer import Observer, tell
-from .retries import may_retry
-from .statuses import request_id
+from .transport.batches import Batch
+from .transport.body import Body
+from .transport.retries import may_retry
+from .transport.statuses import request_id
+from .wire.answer import Answer, End, Timing
+from .wire.chat import ChatChunk
+from .wire.deltas import DeltaDecoder
 
 __all__ = ["Reply", "Retrying", "Source"]
 

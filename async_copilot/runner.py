@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from .client import DEFAULT_BASE_URL, CopilotClient
 from .conversation import Conversation
 from .reply import Reply
-from .terminal import visible
+from .wire.text import visible
 
 __all__ = ["GREETING", "NAME", "post_request", "run_turns"]
 

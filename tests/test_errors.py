@@ -12,10 +12,10 @@ import pytest
 
 import async_copilot
 from async_copilot import errors
-from async_copilot.answer import Answer, End
 from async_copilot.errors import AmnesiaWarning, CopilotError, EventTooLargeError
 from async_copilot.reply import Reply
-from async_copilot.sse import ServerSentEvent
+from async_copilot.wire.answer import Answer, End
+from async_copilot.wire.sse import ServerSentEvent
 
 KINDS: list[type[CopilotError]] = [
     kind

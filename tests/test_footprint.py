@@ -16,12 +16,12 @@ from fault_script import HELLO
 from fault_server import FaultServer
 
 from async_copilot import CopilotClient, content_deltas
-from async_copilot.answer import Answer
-from async_copilot.body import RECEIVE_BYTES
-from async_copilot.chat import ChatChunk, request_body
-from async_copilot.clocks import Watchdog
 from async_copilot.fake_server import Answer as Script
 from async_copilot.fake_server import FakeServer
+from async_copilot.transport.body import RECEIVE_BYTES
+from async_copilot.transport.clocks import Watchdog
+from async_copilot.wire.answer import Answer
+from async_copilot.wire.chat import ChatChunk, request_body
 
 Way = Callable[[FaultServer, CopilotClient, aiohttp.ClientSession], Awaitable[None]]
 

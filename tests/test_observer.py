@@ -106,7 +106,7 @@ async def test_an_answer_without_text_has_no_first_text() -> None:
 
 
 async def test_every_retry_is_told_before_its_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("async_copilot.exchange.retry_pause", lambda *_: 0.01)
+    monkeypatch.setattr("async_copilot.transport.exchange.retry_pause", lambda *_: 0.01)
     notes = Notes()
     script: Script = [
         Answer(status=429, headers={"Connection": "close"}),

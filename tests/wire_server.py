@@ -23,7 +23,7 @@ from typing import Any, Self
 
 __all__ = ["WireServer", "body_of", "head_of", "http", "recorded_body", "recording"]
 
-WIRE = Path(__file__).parent / "wire"
+WIRE = Path(__file__).parent / "recordings"
 
 
 def recording(server: str, scenario: str) -> bytes:

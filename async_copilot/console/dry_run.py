@@ -11,7 +11,7 @@ from typing import NoReturn
 import aiohttp
 
 from ..conversation import Conversation
-from ..masking import is_secret
+from ..transport.masking import is_secret
 
 __all__ = ["catching_session", "shown_request"]
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..answer import End
 from ..conversation import Conversation
 from ..errors import CopilotError
 from ..reply import Reply
+from ..wire.answer import End
 from .explain import explain
 from .screen import Screen
 from .stats import stats_line

@@ -18,10 +18,10 @@ from typing import Any
 from yarl import URL
 
 from ..client import CopilotClient
-from ..clocks import Timeouts
 from ..errors import AmnesiaWarning, UsageError
-from ..exchange import place
 from ..runner import GREETING, NAME
+from ..transport.clocks import Timeouts
+from ..transport.exchange import place
 from .argument_parser import CLOCKS, UsageProblemError
 from .arguments import Options
 from .chat_loop import chat

@@ -14,7 +14,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from ..terminal import visible
+from ..wire.text import visible
 from .argument_parser import PROGRAM
 from .interrupts import Interrupts
 from .waiting_sign import WaitingSign

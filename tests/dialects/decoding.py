@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from async_copilot.answer import Answer, Choice, End
-from async_copilot.chat import ChatChunk
-from async_copilot.deltas import DeltaDecoder
 from async_copilot.errors import CopilotError
-from async_copilot.sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
+from async_copilot.wire.answer import Answer, Choice, End
+from async_copilot.wire.chat import ChatChunk
+from async_copilot.wire.deltas import DeltaDecoder
+from async_copilot.wire.sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
 
 __all__ = ["Decoded", "bytewise", "cut_at_random", "decode", "decode_chunks"]
 

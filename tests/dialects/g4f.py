@@ -1,4 +1,4 @@
-"""g4f of three generations, recorded: tests/wire holds every byte that the servers sent."""
+"""g4f of three generations, recorded: tests/recordings holds every byte that the servers sent."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from wire_server import recorded_body
 
-from async_copilot.answer import End
 from async_copilot.errors import StreamError, UnexpectedContentError
+from async_copilot.wire.answer import End
 
 from .row import Row, call, usage
 

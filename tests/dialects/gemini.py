@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from async_copilot.answer import End
 from async_copilot.errors import StreamError
+from async_copilot.wire.answer import End
 
 from .row import DONE, Row, call, frames, usage
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from async_copilot.answer import End
 from async_copilot.errors import StreamError, UnexpectedContentError
+from async_copilot.wire.answer import End
 
 from .row import DONE, Row, call, frames, usage
 

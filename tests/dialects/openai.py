@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from async_copilot.answer import Choice, End
 from async_copilot.errors import StreamError
+from async_copilot.wire.answer import Choice, End
 
 from .row import DONE, Row, call, frames, usage
 

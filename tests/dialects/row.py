@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from async_copilot.answer import Choice, End, ToolCall
 from async_copilot.errors import CopilotError
+from async_copilot.wire.answer import Choice, End, ToolCall
 
 __all__ = ["DONE", "Row", "call", "frames", "usage"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from async_copilot.answer import Choice, End, ToolCall
 from async_copilot.errors import MalformedDataError, StreamError, UnexpectedContentError
+from async_copilot.wire.answer import Choice, End, ToolCall
 
 from .row import DONE, Row, call, frames, usage
 

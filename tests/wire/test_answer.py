@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_copilot.answer import Answer, Choice, End, Timing, ToolCall
-from async_copilot.chat import ChatChunk, ToolCallDelta
+from async_copilot.wire.answer import Answer, Choice, End, Timing, ToolCall
+from async_copilot.wire.chat import ChatChunk, ToolCallDelta
 
 Delta = ToolCallDelta
 

@@ -20,7 +20,7 @@ from async_copilot.errors import (
     RateLimitError,
     ServerStatusError,
 )
-from async_copilot.retries import (
+from async_copilot.transport.retries import (
     FIRST_PAUSE,
     LONGEST_ASKED_PAUSE,
     LONGEST_PAUSE,

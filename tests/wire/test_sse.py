@@ -25,9 +25,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sse_reference import Event, reference_events
 
-from async_copilot import sse
 from async_copilot.errors import CopilotError, EventTooLargeError
-from async_copilot.sse import ServerSentEvent, SSEDecoder
+from async_copilot.wire import sse
+from async_copilot.wire.sse import ServerSentEvent, SSEDecoder
 
 
 def event(

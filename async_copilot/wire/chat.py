@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from .errors import InvalidRequestError, MalformedDataError
+from ..errors import InvalidRequestError, MalformedDataError
 from .sse import Bytes
-from .terminal import visible
+from .text import visible
 
 __all__ = [
     "NO_MESSAGE",

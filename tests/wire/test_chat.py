@@ -16,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_copilot.chat import (
+from async_copilot.errors import InvalidRequestError, MalformedDataError
+from async_copilot.wire.chat import (
     ChatChunk,
     ServerError,
     ToolCallDelta,
@@ -27,7 +28,6 @@ from async_copilot.chat import (
     request_messages,
     without_lone_surrogates,
 )
-from async_copilot.errors import InvalidRequestError, MalformedDataError
 
 HELLO = {"role": "user", "content": "Hello"}
 

@@ -11,7 +11,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 from yarl import URL
 
-from .errors import InvalidRequestError
+from ..errors import InvalidRequestError
 
 __all__ = ["environment_proxy"]
 

@@ -12,8 +12,6 @@ import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.streams import StreamReader
 
-from async_copilot.body import Body, receive_less, translate
-from async_copilot.clocks import Timeouts, Watchdog
 from async_copilot.errors import (
     ClientClosedError,
     ConnectionFailedError,
@@ -23,6 +21,8 @@ from async_copilot.errors import (
     InvalidRequestError,
     WrongLoopError,
 )
+from async_copilot.transport.body import Body, receive_less, translate
+from async_copilot.transport.clocks import Timeouts, Watchdog
 
 KEY = ConnectionKey("host", 80, False, True, None, None, None)
 

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from .errors import EventTooLargeError
+from ..errors import EventTooLargeError
 
 __all__ = ["MAX_EVENT_BYTES", "Bytes", "SSEDecoder", "ServerSentEvent"]
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from .errors import ConnectionFailedError, CopilotError, DisconnectedError, HTTPStatusError
+from ..errors import ConnectionFailedError, CopilotError, DisconnectedError, HTTPStatusError
 
 __all__ = ["may_retry", "retry_after", "retry_pause"]
 

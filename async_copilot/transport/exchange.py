@@ -14,10 +14,7 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import Payload
 from yarl import URL
 
-from .answer import Timing
-from .body import Body, receive_less, translate
-from .clocks import Timeouts, Watchdog
-from .errors import (
+from ..errors import (
     ClientClosedError,
     ClockError,
     ConnectTimeoutError,
@@ -26,8 +23,11 @@ from .errors import (
     HTTPStatusError,
     RedirectError,
 )
+from ..reply import Retrying
+from ..wire.answer import Timing
+from .body import Body, receive_less, translate
+from .clocks import Timeouts, Watchdog
 from .masking import Mask
-from .reply import Retrying
 from .retries import may_retry, retry_pause
 from .statuses import is_answer, status_error
 

@@ -327,7 +327,7 @@ async def test_a_program_that_ends_with_a_stream_open_dies_in_silence() -> None:
                 *(sys.executable, "-X", "dev", "-W", "error", "-c", program, server.url),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                cwd=Path(__file__).parent.parent,
+                cwd=Path(__file__).parents[2],
             )
             out, err = await asyncio.wait_for(process.communicate(), 20)
             await server.left()

@@ -27,7 +27,7 @@ from async_copilot import (
     SilenceTimeoutError,
     Timeouts,
 )
-from async_copilot.proxies import environment_proxy
+from async_copilot.transport.proxies import environment_proxy
 
 
 @contextmanager

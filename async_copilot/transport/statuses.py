@@ -6,8 +6,7 @@ import html
 import re
 from collections.abc import Mapping
 
-from .chat import ServerError, read_error, read_object
-from .errors import (
+from ..errors import (
     AuthenticationError,
     BadRequestError,
     HTTPStatusError,
@@ -17,6 +16,7 @@ from .errors import (
     ServerStatusError,
     UnexpectedStatusError,
 )
+from ..wire.chat import ServerError, read_error, read_object
 from .retries import retry_after
 
 __all__ = ["is_answer", "request_id", "status_error"]

@@ -18,8 +18,7 @@ from weakref import WeakKeyDictionary, ref
 
 import aiohttp
 
-from .clocks import Watchdog
-from .errors import (
+from ..errors import (
     ClientClosedError,
     ConnectionFailedError,
     CopilotError,
@@ -28,6 +27,7 @@ from .errors import (
     InvalidRequestError,
     WrongLoopError,
 )
+from .clocks import Watchdog
 
 __all__ = ["Body", "receive_less", "translate"]
 

@@ -17,7 +17,7 @@ from async_copilot.errors import (
     ServerStatusError,
     UnexpectedStatusError,
 )
-from async_copilot.statuses import is_answer, request_id, status_error
+from async_copilot.transport.statuses import is_answer, request_id, status_error
 
 WHERE = "http://127.0.0.1:1337/v1/chat/completions"
 

@@ -21,7 +21,7 @@ from fake_client import chat_body, content_of
 
 from async_copilot.fake_server.__main__ import main
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parents[2]
 
 
 @contextmanager

@@ -27,7 +27,6 @@ from async_copilot import (
     Timeouts,
     TruncatedError,
 )
-from async_copilot.batches import Batch
 from async_copilot.fake_server import (
     Answer,
     ErrorFrame,
@@ -38,6 +37,7 @@ from async_copilot.fake_server import (
     Stall,
     Truncate,
 )
+from async_copilot.transport.batches import Batch
 
 WORDS = [f"word{number} " for number in range(30)]
 TEXT = "".join(WORDS)
@@ -218,7 +218,7 @@ async def test_an_error_comes_after_all_the_text_before_it(
 async def test_a_request_is_sent_again_while_nothing_was_handed_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("async_copilot.exchange.retry_pause", lambda *_: 0.0)
+    monkeypatch.setattr("async_copilot.transport.exchange.retry_pause", lambda *_: 0.0)
     script: Script = [Answer(WORDS, fault=Reset(after=0)), PACED]
     async with asked(script) as (server, _, reply):
         assert "".join([batch async for batch in reply.batches(interval=0)]) == TEXT

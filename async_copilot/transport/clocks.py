@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from .errors import (
+from ..errors import (
     ClockError,
     InvalidRequestError,
     SilenceTimeoutError,

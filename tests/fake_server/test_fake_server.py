@@ -611,7 +611,7 @@ async def test_a_refused_request_takes_no_answer_from_the_script() -> None:
 
 def test_the_fake_server_uses_none_of_our_parsing() -> None:
     """Two independent implementations meet in the tests."""
-    package = Path(__file__).parents[1] / "async_copilot"
+    package = Path(__file__).parents[2] / "async_copilot"
     modules = [*(package / "fake_server").glob("*.py")]
     assert modules
     for module in modules:

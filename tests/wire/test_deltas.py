@@ -30,10 +30,6 @@ from dialects.decoding import Decoded, bytewise, cut_at_random, decode, decode_c
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from async_copilot import deltas
-from async_copilot.answer import End
-from async_copilot.chat import read_chunks
-from async_copilot.deltas import DeltaDecoder
 from async_copilot.errors import (
     CopilotError,
     EventTooLargeError,
@@ -41,6 +37,10 @@ from async_copilot.errors import (
     StreamError,
     UnexpectedContentError,
 )
+from async_copilot.wire import deltas
+from async_copilot.wire.answer import End
+from async_copilot.wire.chat import read_chunks
+from async_copilot.wire.deltas import DeltaDecoder
 
 
 def decoder(**options: Any) -> DeltaDecoder:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from .errors import InvalidRequestError
+from ..errors import InvalidRequestError
 
 __all__ = ["Batch"]
 

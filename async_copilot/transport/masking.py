@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from itertools import chain
 
-from .errors import CopilotError
+from ..errors import CopilotError
 
 __all__ = ["Mask", "is_secret"]
 

@@ -15,7 +15,7 @@ from dialects.decoding import Decoded, bytewise, cut_at_random, decode, decode_c
 from wire_server import WireServer, http
 
 from async_copilot import CopilotClient, CopilotError, Reply
-from async_copilot.answer import Answer, Choice
+from async_copilot.wire.answer import Answer, Choice
 
 ROWS = [
     pytest.param(row, id=f"{family}: {row.claim}") for family, rows in TABLE.items() for row in rows

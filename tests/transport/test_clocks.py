@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_copilot.clocks import Timeouts, Watchdog
 from async_copilot.errors import (
     ClockError,
     ConnectTimeoutError,
@@ -22,6 +21,7 @@ from async_copilot.errors import (
     StallTimeoutError,
     TotalTimeoutError,
 )
+from async_copilot.transport.clocks import Timeouts, Watchdog
 
 OFF = Timeouts(connect=None, silence=None, stall=None, total=None)
 
@@ -73,7 +73,9 @@ class Watched:
     ) -> None:
         self.loop = Loop()
         self.errors: list[ClockError] = []
-        monkeypatch.setattr("async_copilot.clocks.asyncio.get_running_loop", lambda: self.loop)
+        monkeypatch.setattr(
+            "async_copilot.transport.clocks.asyncio.get_running_loop", lambda: self.loop
+        )
         self.dog = Watchdog(timeouts, spent=spent)
         self.dog.expire = self.errors.append
 

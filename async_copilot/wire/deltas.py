@@ -17,6 +17,13 @@ from typing import Any, Literal
 
 import orjson
 
+from ..errors import (
+    CopilotError,
+    EventTooLargeError,
+    MalformedDataError,
+    StreamError,
+    UnexpectedContentError,
+)
 from .chat import (
     NO_MESSAGE,
     ChatChunk,
@@ -26,16 +33,9 @@ from .chat import (
     read_object,
     without_lone_surrogates,
 )
-from .errors import (
-    CopilotError,
-    EventTooLargeError,
-    MalformedDataError,
-    StreamError,
-    UnexpectedContentError,
-)
 from .plain import PlainDelta
 from .sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
-from .terminal import visible
+from .text import visible
 
 __all__ = ["DeltaDecoder"]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_copilot.terminal import visible
+from async_copilot.wire.text import visible
 
 
 @pytest.mark.parametrize(
