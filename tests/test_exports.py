@@ -36,7 +36,7 @@ ROOMS = ("wire", "transport")  # rooms of the core, whose modules stand in the t
 INSIDE = {
     "fake_server": [
         *("faults", "request", "script", "openai", "demo", "llama", "litellm", "g4f"),
-        *("plan", "exchange", "server", "__init__", "__main__"),
+        *("plan", "playback", "server", "__init__", "__main__"),
     ],
     "console": [
         *("__init__", "exit_status", "argument_parser", "arguments", "prompts", "interrupts"),

@@ -16,8 +16,7 @@ from fault_script import HELLO
 from fault_server import FaultServer
 
 from async_copilot import CopilotClient, content_deltas
-from async_copilot.fake_server import Answer as Script
-from async_copilot.fake_server import FakeServer
+from async_copilot.fake_server import FakeAnswer, FakeServer
 from async_copilot.transport.body import RECEIVE_BYTES
 from async_copilot.transport.clocks import Watchdog
 from async_copilot.wire.answer import Answer
@@ -114,7 +113,7 @@ async def test_a_reply_takes_one_timer_and_a_second_one_after_its_finish_reason(
 
     plainly = loop.call_at
     async with (
-        FakeServer(Script(["word "] * 50, pace=500)) as server,
+        FakeServer(FakeAnswer(["word "] * 50, pace=500)) as server,
         CopilotClient(base_url=server.url) as client,
     ):
         monkeypatch.setattr(loop, "call_at", call_at)
@@ -132,7 +131,7 @@ async def test_a_connection_receives_into_buffers_below_the_size_that_malloc_map
 async def test_so_does_one_that_the_caller_has_opened() -> None:
     body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
     async with (
-        FakeServer(Script(["Hel", "lo"], pace=50)) as server,
+        FakeServer(FakeAnswer(["Hel", "lo"], pace=50)) as server,
         aiohttp.ClientSession() as session,
         session.post(f"{server.url}/chat/completions", json=body) as response,
     ):

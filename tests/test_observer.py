@@ -22,7 +22,15 @@ from async_copilot import (
     StreamError,
     TruncatedError,
 )
-from async_copilot.fake_server import Answer, ErrorFrame, FakeServer, Reset, Script, Stall, Truncate
+from async_copilot.fake_server import (
+    ErrorFrame,
+    FakeAnswer,
+    FakeServer,
+    Reset,
+    Script,
+    Stall,
+    Truncate,
+)
 from async_copilot.observer import Observer
 
 
@@ -84,7 +92,7 @@ async def test_a_reply_has_a_start_a_first_text_and_an_end(way: str) -> None:
 
 async def test_first_text_is_the_first_text_not_the_first_chunk() -> None:
     notes = Notes()
-    script = Answer(["Hello"], reasoning=["Hm", "m"])
+    script = FakeAnswer(["Hello"], reasoning=["Hm", "m"])
     async with (
         FakeServer(script) as server,
         CopilotClient(base_url=server.url, observer=notes) as client,
@@ -98,7 +106,7 @@ async def test_first_text_is_the_first_text_not_the_first_chunk() -> None:
 async def test_an_answer_without_text_has_no_first_text() -> None:
     notes = Notes()
     async with (
-        FakeServer(Answer("")) as server,
+        FakeServer(FakeAnswer("")) as server,
         CopilotClient(base_url=server.url, observer=notes) as client,
     ):
         await client.complete("Hi")
@@ -109,8 +117,8 @@ async def test_every_retry_is_told_before_its_pause(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("async_copilot.transport.exchange.retry_pause", lambda *_: 0.01)
     notes = Notes()
     script: Script = [
-        Answer(status=429, headers={"Connection": "close"}),
-        Answer("Hello", fault=Reset(after=0)),
+        FakeAnswer(status=429, headers={"Connection": "close"}),
+        FakeAnswer("Hello", fault=Reset(after=0)),
         "Hello",
     ]
     async with (
@@ -129,15 +137,15 @@ async def test_every_retry_is_told_before_its_pause(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("script", "kind", "last"),
     [
-        (Answer(status=429, error="slow down"), RateLimitError, "end ERROR "),
-        (Answer("Hello", fault=Truncate()), TruncatedError, "end TRUNCATED Hello"),
-        (Answer("Hello", fault=ErrorFrame("out of memory")), StreamError, "end ERROR Hello"),
-        (Answer("Hello", fault=Reset()), DisconnectedError, "end DISCONNECTED Hello"),
+        (FakeAnswer(status=429, error="slow down"), RateLimitError, "end ERROR "),
+        (FakeAnswer("Hello", fault=Truncate()), TruncatedError, "end TRUNCATED Hello"),
+        (FakeAnswer("Hello", fault=ErrorFrame("out of memory")), StreamError, "end ERROR Hello"),
+        (FakeAnswer("Hello", fault=Reset()), DisconnectedError, "end DISCONNECTED Hello"),
     ],
     ids=["status", "truncated", "error", "reset"],
 )
 async def test_the_end_brings_the_error_that_is_raised(
-    script: Answer, kind: type[CopilotError], last: str
+    script: FakeAnswer, kind: type[CopilotError], last: str
 ) -> None:
     notes = Notes()
     async with (
@@ -164,7 +172,7 @@ async def test_a_server_that_is_not_there_is_a_start_and_an_end() -> None:
 async def test_leaving_is_an_end_without_an_error() -> None:
     notes = Notes()
     async with (
-        FakeServer(Answer(["Hel", "lo"], fault=Stall(after=1))) as server,
+        FakeServer(FakeAnswer(["Hel", "lo"], fault=Stall(after=1))) as server,
         CopilotClient(base_url=server.url, observer=notes) as client,
     ):
         async with client.stream("Hi") as reply:
@@ -212,7 +220,7 @@ async def test_what_an_observer_raises_is_logged_and_goes_no_further(
         def on_end(self, reply: Reply, error: CopilotError | None) -> None:
             raise RuntimeError("on_end")
 
-    script: Script = [Answer(status=503, retry_after=0), "Hello"]
+    script: Script = [FakeAnswer(status=503, retry_after=0), "Hello"]
     caplog.set_level(logging.ERROR, "async_copilot")
     async with (
         FakeServer(script) as server,
@@ -260,7 +268,7 @@ async def test_a_reply_in_a_pickle_takes_no_observer_along() -> None:
             raise TypeError("not me")
 
     async with (
-        FakeServer(Answer("Hello", fault=Truncate())) as server,
+        FakeServer(FakeAnswer("Hello", fault=Truncate())) as server,
         CopilotClient(base_url=server.url, observer=Unpicklable()) as client,
     ):
         with pytest.raises(TruncatedError) as caught:

@@ -15,14 +15,14 @@ from async_copilot import (
     ReplyInUseError,
     content_deltas,
 )
-from async_copilot.fake_server import Answer, FakeServer, Stall
+from async_copilot.fake_server import FakeAnswer, FakeServer, Stall
 
-SLOW = Answer(["Hel", "lo"], fault=Stall(after=1))
+SLOW = FakeAnswer(["Hel", "lo"], fault=Stall(after=1))
 
 
 async def test_a_second_loop_goes_on_where_the_first_one_was_left() -> None:
     async with (
-        FakeServer(Answer(["Hel", "lo", " there"])) as server,
+        FakeServer(FakeAnswer(["Hel", "lo", " there"])) as server,
         CopilotClient(base_url=server.url) as client,
         client.stream("Hi") as reply,
     ):
@@ -35,7 +35,7 @@ async def test_a_second_loop_goes_on_where_the_first_one_was_left() -> None:
 
 async def test_chunks_too_go_on_where_they_were_left() -> None:
     async with (
-        FakeServer(Answer(["Hel", "lo"])) as server,
+        FakeServer(FakeAnswer(["Hel", "lo"])) as server,
         CopilotClient(base_url=server.url) as client,
         client.stream("Hi") as reply,
     ):
@@ -59,7 +59,7 @@ async def test_text_and_another_way_of_reading_do_not_mix(other: str) -> None:
 
 async def test_a_second_task_is_refused_and_the_first_goes_on() -> None:
     async with (
-        FakeServer(Answer(["Hel", "lo"], pace=20)) as server,
+        FakeServer(FakeAnswer(["Hel", "lo"], pace=20)) as server,
         CopilotClient(base_url=server.url) as client,
         client.stream("Hi") as reply,
     ):

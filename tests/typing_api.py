@@ -37,7 +37,7 @@ from async_copilot import (
     content_deltas,
     post_request,
 )
-from async_copilot.fake_server import Answer, FakeServer, Reset
+from async_copilot.fake_server import FakeAnswer, FakeServer, Reset
 from async_copilot.observer import Observer
 
 
@@ -195,7 +195,7 @@ async def runner() -> None:
 
 
 async def in_tests() -> None:
-    async with FakeServer(["Hello", Answer("Hi", fault=Reset(after=1))]) as server:
+    async with FakeServer(["Hello", FakeAnswer("Hi", fault=Reset(after=1))]) as server:
         assert_type(server, FakeServer)
         assert_type(server.url, str)
         assert_type(server.disconnects, int)

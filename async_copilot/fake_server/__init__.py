@@ -23,15 +23,16 @@ from .faults import (
     Truncate,
 )
 from .request import Request
-from .script import Answer, Pace, Script, ToolCall
+from .script import FakeAnswer, FakeToolCall, Pace, Script
 from .server import FakeServer
 
 __all__ = [
-    "Answer",
     "BrokenFraming",
     "Close",
     "ErrorFrame",
+    "FakeAnswer",
     "FakeServer",
+    "FakeToolCall",
     "HugeEvent",
     "Pace",
     "Raw",
@@ -40,6 +41,5 @@ __all__ = [
     "Reset",
     "Script",
     "Stall",
-    "ToolCall",
     "Truncate",
 ]

@@ -1,7 +1,7 @@
 """The built-in demo: a small talker that knows names. No I/O.
 
 In: a ``Request`` with what the server remembers of its conversation. Out: an
-``Answer`` at the pace of a human-looking chat.
+``FakeAnswer`` at the pace of a human-looking chat.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 import zlib
 
 from .request import Request
-from .script import Answer, Pace
+from .script import FakeAnswer, Pace
 
 __all__ = ["demo"]
 
@@ -34,10 +34,10 @@ _MEANINGS = {
 }
 
 
-def demo(request: Request) -> Answer:
+def demo(request: Request) -> FakeAnswer:
     """Greets by name, remembers it in the conversation, and tells something about it."""
     pace = Pace(30, jitter=0.6, seed=zlib.crc32(request.text.encode("utf-8", "replace")))
-    return Answer(_reply(request), pace=pace)
+    return FakeAnswer(_reply(request), pace=pace)
 
 
 def _reply(request: Request) -> str:

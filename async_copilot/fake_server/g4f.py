@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from .openai import Envelope, OpenAI, Part, Problem, frame, to_json
 from .request import MemoryKind
-from .script import Answer, ToolCall
+from .script import FakeAnswer, FakeToolCall
 
 __all__ = ["G4F", "G4F0490", "G4F817"]
 
@@ -27,14 +27,14 @@ class G4F(OpenAI):
     def headers(self, envelope: Envelope) -> dict[str, str]:
         return {"Server": "uvicorn", "Vary": "Origin"}
 
-    def call_parts(self, answer: Answer) -> list[Part]:
+    def call_parts(self, answer: FakeAnswer) -> list[Part]:
         calls = [self.whole_call(at, call) for at, call in enumerate(answer.tool_calls)]
         return [("tool_calls", calls)] if calls else []
 
-    def whole_call(self, at: int, call: ToolCall) -> dict[str, Any]:
+    def whole_call(self, at: int, call: FakeToolCall) -> dict[str, Any]:
         return super().whole_call(at, call) | {"extra_content": None}
 
-    def finish_reason(self, answer: Answer) -> str | None:
+    def finish_reason(self, answer: FakeAnswer) -> str | None:
         return "stop" if answer.finish_reason == "auto" else answer.finish_reason
 
     def opening(self, envelope: Envelope) -> bytes:
@@ -102,7 +102,7 @@ class G4F(OpenAI):
         return 401, {"WWW-Authenticate": "Basic"}, body
 
     def completion(
-        self, envelope: Envelope, answer: Answer, texts: Mapping[str, str], usage: Any
+        self, envelope: Envelope, answer: FakeAnswer, texts: Mapping[str, str], usage: Any
     ) -> bytes:
         calls = [self.whole_call(at, call) for at, call in enumerate(answer.tool_calls)]
         message = {
@@ -130,7 +130,7 @@ class G4F0490(G4F817):
     memory: ClassVar[MemoryKind] = "id"
     headers_first = True
 
-    def call_parts(self, answer: Answer) -> list[Part]:
+    def call_parts(self, answer: FakeAnswer) -> list[Part]:
         return []  # this release drops them in a stream
 
     def delta(self, part: Part, *, first: bool) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class G4F0490(G4F817):
         return 403, {}, json.dumps({"error": {"message": "Invalid G4F API key"}}).encode()
 
     def completion(
-        self, envelope: Envelope, answer: Answer, texts: Mapping[str, str], usage: Any
+        self, envelope: Envelope, answer: FakeAnswer, texts: Mapping[str, str], usage: Any
     ) -> bytes:
         """With a ``conversation_id`` this release answers with that and no completion at all."""
         asked = envelope.conversation_id

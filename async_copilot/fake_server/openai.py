@@ -1,6 +1,6 @@
 """What OpenAI's API puts on the wire, written by hand. No I/O.
 
-In: an ``Answer`` and the ``Envelope`` its frames repeat. Out: SSE frames and JSON
+In: an ``FakeAnswer`` and the ``Envelope`` its frames repeat. Out: SSE frames and JSON
 bodies as bytes. ``OpenAI`` is also the base of the other dialects, which say where they differ.
 Nothing of our own parsing is used, so that two independent implementations meet.
 """
@@ -18,7 +18,7 @@ from uuid import uuid4
 import orjson
 
 from .request import MemoryKind, Request
-from .script import Answer, ToolCall, pieces_of
+from .script import FakeAnswer, FakeToolCall, pieces_of
 
 __all__ = ["Envelope", "OpenAI", "Part", "Problem", "envelope_of", "frame", "to_json"]
 
@@ -77,7 +77,7 @@ def frame(value: object) -> bytes:
     return b"data: %b\n\n" % to_json(value)
 
 
-def _arguments(call: ToolCall) -> str:
+def _arguments(call: FakeToolCall) -> str:
     if isinstance(call.arguments, str):
         return call.arguments
     return json.dumps(dict(call.arguments), ensure_ascii=False)
@@ -99,7 +99,7 @@ class OpenAI:
         """Response headers of every answer, beside the content type."""
         return {"x-request-id": f"req_{envelope.id[9:]}", "openai-version": "2020-10-01"}
 
-    def parts(self, answer: Answer) -> list[Part]:
+    def parts(self, answer: FakeAnswer) -> list[Part]:
         """The answer's deltas, in order."""
         texts = (
             ("reasoning", answer.reasoning),
@@ -109,7 +109,7 @@ class OpenAI:
         found: list[Part] = [(kind, piece) for kind, text in texts for piece in pieces_of(text)]
         return found + self.call_parts(answer)
 
-    def call_parts(self, answer: Answer) -> list[Part]:
+    def call_parts(self, answer: FakeAnswer) -> list[Part]:
         """A call's name in one delta, its arguments in fragments after it."""
         found: list[Part] = []
         for at, call in enumerate(answer.tool_calls):
@@ -122,7 +122,7 @@ class OpenAI:
                 found.append(("tool_calls", [{"index": at, "function": fragment}]))
         return found
 
-    def whole_call(self, at: int, call: ToolCall) -> dict[str, Any]:
+    def whole_call(self, at: int, call: FakeToolCall) -> dict[str, Any]:
         """A tool call as one object."""
         function = {"name": call.name, "arguments": _arguments(call)}
         name = call.id or f"call_{at + 1}"
@@ -154,13 +154,13 @@ class OpenAI:
         head = {"id": envelope.id, "object": kind, "created": envelope.created}
         return head | {"model": envelope.model, "system_fingerprint": "fp_fake"}
 
-    def finish_reason(self, answer: Answer) -> str | None:
+    def finish_reason(self, answer: FakeAnswer) -> str | None:
         """What "auto" means here."""
         if answer.finish_reason != "auto":
             return answer.finish_reason
         return "tool_calls" if answer.tool_calls else "stop"
 
-    def usage(self, envelope: Envelope, answer: Answer, text_bytes: int) -> Any:
+    def usage(self, envelope: Envelope, answer: FakeAnswer, text_bytes: int) -> Any:
         """The usage object to send, or None."""
         if isinstance(answer.usage, Mapping):
             return dict(answer.usage)
@@ -222,7 +222,7 @@ class OpenAI:
         return 401, {}, self.error("Incorrect API key provided.", 401, envelope)
 
     def completion(
-        self, envelope: Envelope, answer: Answer, texts: Mapping[str, str], usage: Any
+        self, envelope: Envelope, answer: FakeAnswer, texts: Mapping[str, str], usage: Any
     ) -> bytes:
         """The body of an answer that is not streamed; ``texts`` by the kind of its parts."""
         message = self.message(answer, texts)
@@ -233,7 +233,7 @@ class OpenAI:
         counted = {} if usage is None else {"usage": usage}
         return to_json(self.head(envelope, "chat.completion") | {"choices": choices} | counted)
 
-    def message(self, answer: Answer, texts: Mapping[str, str]) -> dict[str, Any]:
+    def message(self, answer: FakeAnswer, texts: Mapping[str, str]) -> dict[str, Any]:
         refusal = texts.get("refusal") or None
         message: dict[str, Any] = {"role": "assistant", "content": texts.get("content") or None}
         message["refusal"] = refusal

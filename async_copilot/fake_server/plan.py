@@ -1,6 +1,6 @@
 """An answer as a list of steps: what to send, when to wait, how to end. No I/O.
 
-In: an ``Answer``, the dialect and the envelope. Out: an iterator of ``Step``; when it
+In: an ``FakeAnswer``, the dialect and the envelope. Out: an iterator of ``Step``; when it
 is exhausted the response ends in good HTTP order.
 """
 
@@ -28,7 +28,7 @@ from .g4f import G4F, G4F0490, G4F817
 from .litellm import LiteLLM
 from .llama import Llama
 from .openai import Envelope, OpenAI, to_json
-from .script import Answer, Pace
+from .script import FakeAnswer, Pace
 
 __all__ = ["DIALECTS", "DialectName", "Drop", "Head", "Pause", "Send", "Step", "plan"]
 
@@ -86,7 +86,9 @@ Step: TypeAlias = Head | Send | Pause | Drop
 _Mark: TypeAlias = int | str
 
 
-def plan(answer: Answer, dialect: OpenAI, envelope: Envelope, *, stream: bool) -> Iterator[Step]:
+def plan(
+    answer: FakeAnswer, dialect: OpenAI, envelope: Envelope, *, stream: bool
+) -> Iterator[Step]:
     """The steps of this answer to a request that asks for a stream, or does not."""
     planned = _Plan(answer, dialect, envelope)
     if answer.body is not None:
@@ -101,11 +103,11 @@ def plan(answer: Answer, dialect: OpenAI, envelope: Envelope, *, stream: bool) -
 
 
 class _Plan:
-    def __init__(self, answer: Answer, dialect: OpenAI, envelope: Envelope) -> None:
+    def __init__(self, answer: FakeAnswer, dialect: OpenAI, envelope: Envelope) -> None:
         self.answer = answer
         self.dialect = dialect
         self.envelope = envelope
-        self.faults: tuple[Fault, ...] = tuple(answer.fault)  # type: ignore[arg-type]  # made one in Answer
+        self.faults: tuple[Fault, ...] = tuple(answer.fault)  # type: ignore[arg-type]  # made one in FakeAnswer
         self.parts = dialect.parts(answer)
         self.pauses = _pauses(answer.pace)
 

@@ -1,18 +1,18 @@
 """The script of a fake chat server, as data: answers, their pace, their faults.
 
 In: what a test says, as Python objects or as the same shapes in JSON. Out:
-``Answer`` objects. No I/O.
+``FakeAnswer`` objects. No I/O.
 
 A script is one of::
 
     "Hello"                                    every request is answered so
-    Answer("Hello", delay=0.5)                 the same, with options
-    ["Hello", Answer(status=429), "Again"]     one request each, in order; then 410
+    FakeAnswer("Hello", delay=0.5)                 the same, with options
+    ["Hello", FakeAnswer(status=429), "Again"]     one request each, in order; then 410
     lambda request: f"You said {request.text}" a function, or a coroutine function
 
-In a JSON file an answer is a string or an object with the fields of ``Answer``; a
+In a JSON file an answer is a string or an object with the fields of ``FakeAnswer``; a
 fault is ``{"Stall": {"after": 2, "seconds": 1}}``, a pace is a number or the fields of
-``Pace``, a tool call has the fields of ``ToolCall``.
+``Pace``, a tool call has the fields of ``FakeToolCall``.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from .faults import FAULTS, Fault, check_seconds
 from .request import Request
 
 __all__ = [
-    "Answer",
+    "FakeAnswer",
+    "FakeToolCall",
     "Pace",
     "Script",
-    "ToolCall",
     "answers_of",
     "as_answer",
     "pieces_of",
@@ -60,7 +60,7 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolCall:
+class FakeToolCall:
     """A call the model asks for; ``arguments`` as an object or as JSON text."""
 
     name: str
@@ -70,7 +70,7 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FakeAnswer:
     """What one request is answered with. The options that are left out do nothing.
 
     content:       text, cut into small pieces, or a list of pieces sent as they are.
@@ -99,7 +99,7 @@ class Answer:
     _: KW_ONLY
     reasoning: str | Sequence[str] = ""
     refusal: str | Sequence[str] = ""
-    tool_calls: Sequence[ToolCall] = ()
+    tool_calls: Sequence[FakeToolCall] = ()
     finish_reason: str | None = "auto"
     usage: Mapping[str, Any] | bool | None = None
     done: bool = True
@@ -142,8 +142,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "reasoning": (_is_text, "a text or a list of texts"),
     "refusal": (_is_text, "a text or a list of texts"),
     "tool_calls": (
-        lambda calls: all(isinstance(call, ToolCall) for call in calls),
-        "a list of ToolCall",
+        lambda calls: all(isinstance(call, FakeToolCall) for call in calls),
+        "a list of FakeToolCall",
     ),
     "fault": (
         lambda faults: all(isinstance(fault, Fault) for fault in faults),
@@ -159,7 +159,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 
 
-_Said: TypeAlias = str | Answer
+_Said: TypeAlias = str | FakeAnswer
 Script: TypeAlias = _Said | Sequence[_Said] | Callable[[Request], _Said | Awaitable[_Said]]
 
 
@@ -168,35 +168,35 @@ def pieces_of(text: str | Sequence[str]) -> tuple[str, ...]:
     return tuple(_PIECE.findall(text)) if isinstance(text, str) else tuple(text)
 
 
-def as_answer(answer: object) -> Answer:
-    """An answer from what a script may hold: text or ``Answer``."""
+def as_answer(answer: object) -> FakeAnswer:
+    """An answer from what a script may hold: text or ``FakeAnswer``."""
     if isinstance(answer, str):
-        return Answer(answer)
-    if isinstance(answer, Answer):
+        return FakeAnswer(answer)
+    if isinstance(answer, FakeAnswer):
         return answer
-    raise TypeError(f"a script answers with a str or an Answer, not with {answer!r}")
+    raise TypeError(f"a script answers with a str or a FakeAnswer, not with {answer!r}")
 
 
-def answers_of(script: str | Answer | Sequence[str | Answer]) -> Iterator[Answer]:
+def answers_of(script: str | FakeAnswer | Sequence[str | FakeAnswer]) -> Iterator[FakeAnswer]:
     """The answers, request by request, without end.
 
     A list's answers come as often as they say; then 410, which no client takes for a
     passing trouble.
     """
-    if isinstance(script, str | Answer):
+    if isinstance(script, str | FakeAnswer):
         return repeat(as_answer(script))
     return _in_turn([as_answer(said) for said in script])
 
 
-def _in_turn(answers: Sequence[Answer]) -> Iterator[Answer]:
+def _in_turn(answers: Sequence[FakeAnswer]) -> Iterator[FakeAnswer]:
     for answer in answers:
         yield from repeat(answer) if answer.times is None else repeat(answer, answer.times)
     total = sum(answer.times or 0 for answer in answers)
     text = f"the script of {total} answers is used up"
-    yield from repeat(Answer(status=410, error=text))
+    yield from repeat(FakeAnswer(status=410, error=text))
 
 
-def script_from_json(text: str | bytes) -> Answer | list[Answer]:
+def script_from_json(text: str | bytes) -> FakeAnswer | list[FakeAnswer]:
     """The script in a JSON text: one answer, or a list of them.
 
     Raises ValueError that names the place and the key.
@@ -210,10 +210,10 @@ def script_from_json(text: str | bytes) -> Answer | list[Answer]:
     return [_answer(item, f"answer {number}") for number, item in enumerate(data, 1)]
 
 
-def _answer(data: object, where: str) -> Answer:
+def _answer(data: object, where: str) -> FakeAnswer:
     if isinstance(data, str):
-        return Answer(data)
-    values = dict(_keys(Answer, data, where))
+        return FakeAnswer(data)
+    values = dict(_keys(FakeAnswer, data, where))
     if "fault" in values:
         faults = values["fault"]
         listed = faults if isinstance(faults, list) else [faults]
@@ -223,8 +223,10 @@ def _answer(data: object, where: str) -> Answer:
     calls = values.get("tool_calls", [])
     if not isinstance(calls, list):
         raise ValueError(f"the tool_calls of {where} are {calls!r}, not a list")
-    values["tool_calls"] = tuple(_make(ToolCall, call, f"a tool call of {where}") for call in calls)
-    answer: Answer = _make(Answer, values, where)
+    values["tool_calls"] = tuple(
+        _make(FakeToolCall, call, f"a tool call of {where}") for call in calls
+    )
+    answer: FakeAnswer = _make(FakeAnswer, values, where)
     return answer
 
 

@@ -18,11 +18,11 @@ import orjson
 from aiohttp import web
 
 from .demo import demo
-from .exchange import Exchange
 from .openai import Envelope, envelope_of
 from .plan import DIALECTS, DialectName, plan
+from .playback import Playback
 from .request import Memory, MemoryKind, Request, problem_of, read_request
-from .script import Answer, Script, answers_of, as_answer
+from .script import FakeAnswer, Script, answers_of, as_answer
 
 __all__ = ["FakeServer"]
 
@@ -176,18 +176,18 @@ class FakeServer:
                 envelope = replace(envelope, conversation=answer.conversation)
         else:
             answer = refused
-        exchange = Exchange(http, request, self._news.set)
-        await exchange.run(plan(answer, self._dialect, envelope, stream=request.stream))
-        return await exchange.finish(close=self._dialect.closes and request.stream)
+        playback = Playback(http, request, self._news.set)
+        await playback.run(plan(answer, self._dialect, envelope, stream=request.stream))
+        return await playback.finish(close=self._dialect.closes and request.stream)
 
-    def _refused(self, request: Request, envelope: Envelope) -> Answer | None:
+    def _refused(self, request: Request, envelope: Envelope) -> FakeAnswer | None:
         """The answer to a request that brings no key, or no chat."""
         if not self._authorized(request):
             status, headers, body = self._dialect.unauthorized(envelope)
-            return Answer(status=status, headers=headers | _JSON, body=body)
+            return FakeAnswer(status=status, headers=headers | _JSON, body=body)
         if problem := problem_of(request):
             status, body = self._dialect.refused(problem, envelope)
-            return Answer(status=status, headers=_JSON, body=body)
+            return FakeAnswer(status=status, headers=_JSON, body=body)
         return None
 
     def _authorized(self, request: Request) -> bool:
@@ -197,7 +197,7 @@ class FakeServer:
         keys = [key.removeprefix("Bearer ").encode(errors="surrogateescape") for key in given]
         return any(hmac.compare_digest(key, self._api_key.encode()) for key in keys)
 
-    async def _pick(self, request: Request) -> Answer:
+    async def _pick(self, request: Request) -> FakeAnswer:
         """The script's answer to this request."""
         if self._answers is not None:
             return next(self._answers)
@@ -207,7 +207,7 @@ class FakeServer:
         except Exception as error:  # noqa: BLE001  # whatever a test's function raises
             _LOG.exception("the script function failed")
             text = f"the script function raised {type(error).__name__}: {error}"
-            return Answer(status=500, error=text)
+            return FakeAnswer(status=500, error=text)
 
 
 class _Connections(web.Server):

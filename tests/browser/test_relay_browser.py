@@ -12,7 +12,7 @@ import pytest
 from recipes.readme import code
 from recipes.serving import aiohttp_relay
 
-from async_copilot.fake_server import Answer, ErrorFrame, FakeServer, Repeat, Stall
+from async_copilot.fake_server import ErrorFrame, FakeAnswer, FakeServer, Repeat, Stall
 
 if TYPE_CHECKING:
     from playwright.async_api import Page
@@ -58,7 +58,7 @@ async def growing(page: Page, *, until: str) -> list[str]:
 
 
 async def test_typed_text_is_answered_piece_by_piece() -> None:
-    async with FakeServer(Answer(WORDS, pace=8, times=None)) as upstream, tab(upstream) as page:
+    async with FakeServer(FakeAnswer(WORDS, pace=8, times=None)) as upstream, tab(upstream) as page:
         await ask(page, "Hello, wörld")
         seen = await growing(page, until=TEXT)
         assert seen[-1] == TEXT
@@ -71,10 +71,10 @@ async def test_typed_text_is_answered_piece_by_piece() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [Answer(WORDS, pace=20, fault=Repeat()), Answer(WORDS, fault=Stall(after=3))],
+    [FakeAnswer(WORDS, pace=20, fault=Repeat()), FakeAnswer(WORDS, fault=Stall(after=3))],
     ids=["while text flows", "while the server says nothing"],
 )
-async def test_the_chat_server_sees_a_closed_tab_within_a_second(script: Answer) -> None:
+async def test_the_chat_server_sees_a_closed_tab_within_a_second(script: FakeAnswer) -> None:
     async with FakeServer(script) as upstream, tab(upstream) as page:
         await ask(page, "Hello")
         await growing(page, until="".join(WORDS[:3]))
@@ -84,7 +84,7 @@ async def test_the_chat_server_sees_a_closed_tab_within_a_second(script: Answer)
 
 
 async def test_an_error_is_shown_after_the_text_that_came() -> None:
-    script = Answer(WORDS[:2], fault=ErrorFrame("out of memory"))
+    script = FakeAnswer(WORDS[:2], fault=ErrorFrame("out of memory"))
     async with FakeServer(script) as upstream, tab(upstream) as page:
         await ask(page, "Hello")
         seen = await growing(page, until="".join(WORDS[:2]) + " [")

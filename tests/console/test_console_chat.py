@@ -23,7 +23,7 @@ from console_runs import (
     wait_for,
 )
 
-from async_copilot.fake_server import Answer, FakeServer, Script, Stall
+from async_copilot.fake_server import FakeAnswer, FakeServer, Script, Stall
 
 PROMPT = "\n> "
 DUMB = {"TERM": "dumb"}  # plain lines, without the escape sequences of a line editor
@@ -143,10 +143,10 @@ def test_lines_can_be_edited_and_come_back(tmp_path: Path) -> None:
 
 
 # A script, and the status that the server has answered with when Ctrl-C is pressed.
-STOPPED: dict[str, tuple[Answer, int | None]] = {
-    "before the headers": (Answer("", fault=Stall(after="request")), None),
-    "in the text": (Answer("Hello there", fault=Stall(after=2)), 200),
-    "before a retry": (Answer(status=429, retry_after=50), 429),
+STOPPED: dict[str, tuple[FakeAnswer, int | None]] = {
+    "before the headers": (FakeAnswer("", fault=Stall(after="request")), None),
+    "in the text": (FakeAnswer("Hello there", fault=Stall(after=2)), 200),
+    "before a retry": (FakeAnswer(status=429, retry_after=50), 429),
 }
 
 
@@ -168,7 +168,7 @@ def test_ctrl_c_stops_the_answer_and_keeps_the_chat(state: str) -> None:
 
 
 def test_the_text_shown_so_far_stays_in_the_conversation() -> None:
-    answers: list[str | Answer] = [Answer("Hello there", fault=Stall(after=2)), "Fine"]
+    answers: list[str | FakeAnswer] = [FakeAnswer("Hello there", fault=Stall(after=2)), "Fine"]
     with chat(answers, "--memory", "client") as (child, server):
         child.sendline("Hi")
         child.expect_exact("Hello")
@@ -180,7 +180,7 @@ def test_the_text_shown_so_far_stays_in_the_conversation() -> None:
 
 
 def test_ctrl_c_twice_in_an_answer_leaves() -> None:
-    with chat(Answer("Hello there", fault=Stall(after=2))) as (child, _):
+    with chat(FakeAnswer("Hello there", fault=Stall(after=2))) as (child, _):
         child.sendline("Hi")
         child.expect_exact("Hello")
         child.sendintr()

@@ -9,10 +9,10 @@ from async_copilot import errors
 from async_copilot.console.exit_status import ExitStatus, status_of
 from async_copilot.errors import CopilotError, StreamError
 from async_copilot.fake_server import (
-    Answer,
     BrokenFraming,
     Close,
     ErrorFrame,
+    FakeAnswer,
     HugeEvent,
     Raw,
     Reset,
@@ -40,11 +40,11 @@ def checked(done: Finished, status: int, words: str) -> None:
 
 # The process itself, one fault for each status.
 REAL: dict[int, tuple[Script, str, str]] = {
-    0: (Answer("Hello"), "Hello\n", ""),
-    74: (Answer("Hello there", fault=Truncate(after=2)), "Hello\n", "cut off"),
-    75: (Answer(status=429, retry_after=120), "", "HTTP 429"),
-    76: (Answer("Hello", fault=ErrorFrame("no luck", after=1)), "Hel\n", "no luck"),
-    77: (Answer(status=401, error="who are you"), "", "check the key (ASYNC_COPILOT_API_KEY)"),
+    0: (FakeAnswer("Hello"), "Hello\n", ""),
+    74: (FakeAnswer("Hello there", fault=Truncate(after=2)), "Hello\n", "cut off"),
+    75: (FakeAnswer(status=429, retry_after=120), "", "HTTP 429"),
+    76: (FakeAnswer("Hello", fault=ErrorFrame("no luck", after=1)), "Hel\n", "no luck"),
+    77: (FakeAnswer(status=401, error="who are you"), "", "check the key (ASYNC_COPILOT_API_KEY)"),
 }
 
 
@@ -72,29 +72,33 @@ def test_when_nothing_listens_one_sentence_says_what_to_do() -> None:
 
 # Every kind of failure, in this process.
 FAULTS: dict[str, tuple[int, Script, str]] = {
-    "disconnected": (74, Answer("Hello there", fault=Close(after=2, torn=True)), "broke"),
-    "reset": (74, Answer("Hello there", fault=Reset(after=2)), "broke"),
-    "silent after text": (74, Answer("Hello", fault=Stall(after=1)), "raise --timeout-silence"),
-    "truncated before text": (74, Answer("", fault=Truncate(after=0)), "--no-strict"),
-    "silent before text": (75, Answer("", fault=Stall(after="headers")), "--timeout-silence"),
-    "silent before headers": (75, Answer("", fault=Stall(after="request")), "--timeout-silence"),
-    "503": (75, Answer(status=503, error="overloaded"), "overloaded"),
-    "504": (75, Answer(status=504, body="<html><p>gateway"), "gateway"),
-    "500 that says when": (75, Answer(status=500, retry_after=120), "asks to wait 120 s"),
+    "disconnected": (74, FakeAnswer("Hello there", fault=Close(after=2, torn=True)), "broke"),
+    "reset": (74, FakeAnswer("Hello there", fault=Reset(after=2)), "broke"),
+    "silent after text": (74, FakeAnswer("Hello", fault=Stall(after=1)), "raise --timeout-silence"),
+    "truncated before text": (74, FakeAnswer("", fault=Truncate(after=0)), "--no-strict"),
+    "silent before text": (75, FakeAnswer("", fault=Stall(after="headers")), "--timeout-silence"),
+    "silent before headers": (
+        75,
+        FakeAnswer("", fault=Stall(after="request")),
+        "--timeout-silence",
+    ),
+    "503": (75, FakeAnswer(status=503, error="overloaded"), "overloaded"),
+    "504": (75, FakeAnswer(status=504, body="<html><p>gateway"), "gateway"),
+    "500 that says when": (75, FakeAnswer(status=500, retry_after=120), "asks to wait 120 s"),
     "429 in the stream": (
         75,
-        Answer("", fault=ErrorFrame({"message": "slow down", "code": 429}, after=0)),
+        FakeAnswer("", fault=ErrorFrame({"message": "slow down", "code": 429}, after=0)),
         "slow down",
     ),
-    "closed without an answer": (69, Answer("", fault=Close(after="request")), "broke"),
-    "500": (76, Answer(status=500, error="broken"), "broken"),
-    "400": (76, Answer(status=400, error="no such field"), "no such field"),
-    "404": (76, Answer(status=404), "check --url"),
-    "HTML": (76, Answer(body="<html>Welcome", headers={"Content-Type": "text/html"}), "--url"),
-    "malformed data": (76, Answer("Hi", fault=Raw(after=1)), "--no-strict passes over"),
-    "an event too large": (76, Answer("", fault=HugeEvent(33 * 2**20)), "larger than"),
-    "a redirect": (76, Answer(status=302, headers={"Location": "/x"}), "address as --url"),
-    "403": (77, Answer(status=403, error="not you"), "not you"),
+    "closed without an answer": (69, FakeAnswer("", fault=Close(after="request")), "broke"),
+    "500": (76, FakeAnswer(status=500, error="broken"), "broken"),
+    "400": (76, FakeAnswer(status=400, error="no such field"), "no such field"),
+    "404": (76, FakeAnswer(status=404), "check --url"),
+    "HTML": (76, FakeAnswer(body="<html>Welcome", headers={"Content-Type": "text/html"}), "--url"),
+    "malformed data": (76, FakeAnswer("Hi", fault=Raw(after=1)), "--no-strict passes over"),
+    "an event too large": (76, FakeAnswer("", fault=HugeEvent(33 * 2**20)), "larger than"),
+    "a redirect": (76, FakeAnswer(status=302, headers={"Location": "/x"}), "address as --url"),
+    "403": (77, FakeAnswer(status=403, error="not you"), "not you"),
 }
 
 
@@ -107,20 +111,20 @@ def test_a_fault_has_its_status_and_one_line(name: str) -> None:
 
 def test_broken_framing_is_told_or_looks_like_silence() -> None:
     """That depends on which bytes aiohttp's parser gets together."""
-    with served(Answer("Hello", fault=BrokenFraming(after=1))) as server:
+    with served(FakeAnswer("Hello", fault=BrokenFraming(after=1))) as server:
         done = inside("Hi", "--url", server.url, *QUICK)
     told = done.returncode == 76
     checked(done, 76 if told else 74, "broken HTTP" if told else "--timeout-silence")
 
 
 def test_a_server_that_only_sends_comments_is_try_later() -> None:
-    with served(Answer("", fault=Stall(after="headers", heartbeat=0.05))) as server:
+    with served(FakeAnswer("", fault=Stall(after="headers", heartbeat=0.05))) as server:
         done = inside("Hi", "--url", server.url, "--timeout-stall", "0.3")
     checked(done, 75, "raise --timeout-stall")
 
 
 def test_the_total_clock_counts_too() -> None:
-    with served(Answer("Hello", fault=Stall(after=1, heartbeat=0.05))) as server:
+    with served(FakeAnswer("Hello", fault=Stall(after=1, heartbeat=0.05))) as server:
         done = inside("Hi", "--url", server.url, "--timeout", "0.3")
     checked(done, 74, "raise --timeout-total")
 
@@ -143,21 +147,21 @@ def test_a_key_that_cannot_be_sent_is_a_usage_problem() -> None:
 
 
 def test_a_turn_that_fails_is_the_last_one() -> None:
-    with served(["Hello", Answer(status=400), "never"]) as server:
+    with served(["Hello", FakeAnswer(status=400), "never"]) as server:
         done = inside("Hi", "and", "then", "--url", server.url)
         assert len(server.requests) == 2
     assert (done.returncode, done.stdout) == (76, "Hello\n\n")
 
 
 def test_no_strict_takes_what_was_cut_off() -> None:
-    with served(Answer("Hello there", fault=Truncate(after=2))) as server:
+    with served(FakeAnswer("Hello there", fault=Truncate(after=2))) as server:
         done = inside("Hi", "--url", server.url, "--no-strict")
     assert (done.returncode, done.stdout) == (0, "Hello\n")
     assert done.stderr == "async-copilot: the answer was cut off, which --no-strict accepts\n"
 
 
 def test_no_strict_counts_malformed_lines() -> None:
-    with served(Answer("Hello", fault=Raw(after=1))) as server:
+    with served(FakeAnswer("Hello", fault=Raw(after=1))) as server:
         done = inside("Hi", "--url", server.url, "--no-strict")
     assert (done.returncode, done.stdout) == (0, "Hello\n")
     assert done.stderr == "async-copilot: malformed lines passed over: 1\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from console_runs import console, events_of, free_url, inside, known, served
 
-from async_copilot.fake_server import Answer, Close, Stall, Truncate
+from async_copilot.fake_server import Close, FakeAnswer, Stall, Truncate
 
 END = {
     "event", "turn", "exit_status", "end", "text", "reasoning", "refusal", "finish_reason",
@@ -16,7 +16,7 @@ END = {
 
 
 def test_a_turn_is_start_deltas_and_end() -> None:
-    answer = Answer(["Hel", "lo"], reasoning=["I ", "think"], headers={"x-request-id": "r-1"})
+    answer = FakeAnswer(["Hel", "lo"], reasoning=["I ", "think"], headers={"x-request-id": "r-1"})
     with served(answer) as server:
         done = inside("Hi", "--json", "--model", "m", "--url", server.url)
     events = events_of(done.stdout)
@@ -51,7 +51,7 @@ def test_every_turn_has_its_end() -> None:
 
 
 def test_a_retry_is_an_event() -> None:
-    with served([Answer(status=503, error="overloaded", retry_after=0.01), "Hello"]) as server:
+    with served([FakeAnswer(status=503, error="overloaded", retry_after=0.01), "Hello"]) as server:
         done = inside("Hi", "--json", "--url", server.url)
     start, retry, *_, end = events_of(done.stdout)
     assert (start["event"], retry["event"]) == ("start", "retry")
@@ -62,7 +62,7 @@ def test_a_retry_is_an_event() -> None:
 
 
 def test_the_summary_comes_after_an_error_too() -> None:
-    with served(Answer("Hello there", fault=Truncate(after=2))) as server:
+    with served(FakeAnswer("Hello there", fault=Truncate(after=2))) as server:
         done = inside("Hi", "and", "--json", "--url", server.url)
     end = events_of(done.stdout)[-1]
     assert (end["turn"], end["end"], end["text"]) == (1, "truncated", "Hello")
@@ -117,21 +117,21 @@ def test_numbers_that_json_does_not_know_are_null() -> None:
         'data: {"choices": [{"delta": {"content": "Hi"}, "finish_reason": "stop"}], '
         '"usage": {"completion_tokens": NaN, "all": [Infinity]}}\n\ndata: [DONE]\n\n'
     )
-    with served(Answer(body=body, headers={"Content-Type": "text/event-stream"})) as server:
+    with served(FakeAnswer(body=body, headers={"Content-Type": "text/event-stream"})) as server:
         done = inside("Hi", "--json", "--url", server.url)
     assert "NaN" not in done.stdout
     assert events_of(done.stdout)[-1]["usage"] == {"completion_tokens": None, "all": [None]}
 
 
 def test_a_stall_before_any_text_has_its_verdict() -> None:
-    with served(Answer("", fault=Stall(after="headers"))) as server:
+    with served(FakeAnswer("", fault=Stall(after="headers"))) as server:
         done = inside("Hi", "--json", "--timeout-silence", "0.2", "--url", server.url)
     end = events_of(done.stdout)[-1]
     assert (end["end"], end["exit_status"]) == ("stalled", 75)
 
 
 def test_a_disconnect_has_its_verdict() -> None:
-    with served(Answer("Hello", fault=Close(after=1))) as server:
+    with served(FakeAnswer("Hello", fault=Close(after=1))) as server:
         done = inside("Hi", "--json", "--url", server.url)
     end = events_of(done.stdout)[-1]
     assert (end["end"], end["text"], end["exit_status"]) == ("disconnected", "Hel", 74)

@@ -8,7 +8,7 @@ import re
 import pytest
 from console_runs import inside, served
 
-from async_copilot.fake_server import Answer
+from async_copilot.fake_server import FakeAnswer
 
 KEY = "sk-abcdefgh12345678"
 
@@ -24,7 +24,7 @@ def test_the_demo_says_that_it_is_one_and_remembers_whoever_is_to() -> None:
 
 
 def test_stats_are_times_and_a_rate_from_the_first_text_on() -> None:
-    answer = Answer(["a", "b", "c"], pace=20, usage={"completion_tokens": 42})
+    answer = FakeAnswer(["a", "b", "c"], pace=20, usage={"completion_tokens": 42})
     with served(answer) as server:
         done = inside("Hi", "--stats", "--url", server.url)
     found = re.fullmatch(
@@ -39,27 +39,27 @@ def test_stats_are_times_and_a_rate_from_the_first_text_on() -> None:
 
 
 def test_without_tokens_chunks_are_counted() -> None:
-    with served(Answer(["a", "b", "c"], pace=20, usage=False)) as server:
+    with served(FakeAnswer(["a", "b", "c"], pace=20, usage=False)) as server:
         assert " chunks/s (" in inside("Hi", "--stats", "--url", server.url).stderr
 
 
 def test_an_answer_that_comes_at_once_has_no_rate() -> None:
-    with served(Answer(["Hello"], usage={"completion_tokens": 2})) as server:
+    with served(FakeAnswer(["Hello"], usage={"completion_tokens": 2})) as server:
         done = inside("Hi", "--stats", "--url", server.url)
     assert ", 2 tokens at once, longest gap " in done.stderr
 
 
 def test_stats_come_after_a_failure_too() -> None:
-    with served([Answer(status=503, retry_after=0.01), Answer(status=400)]) as server:
+    with served([FakeAnswer(status=503, retry_after=0.01), FakeAnswer(status=400)]) as server:
         done = inside("Hi", "--stats", "--url", server.url)
     assert "first text never, 1 retries, 0.01 s of pauses\n" in done.stderr
 
 
 REMARKS = {
-    "the limit of tokens": (Answer("Hello", finish_reason="length"), "limit of tokens"),
-    "a filter": (Answer("Hello", finish_reason="content_filter"), "content filter"),
-    "a refusal": (Answer("", refusal="I must not"), "the model refuses: I must not"),
-    "nothing": (Answer(""), "the answer is empty"),
+    "the limit of tokens": (FakeAnswer("Hello", finish_reason="length"), "limit of tokens"),
+    "a filter": (FakeAnswer("Hello", finish_reason="content_filter"), "content filter"),
+    "a refusal": (FakeAnswer("", refusal="I must not"), "the model refuses: I must not"),
+    "nothing": (FakeAnswer(""), "the answer is empty"),
 }
 
 
@@ -82,13 +82,13 @@ def test_of_several_choices_the_first_is_shown(option: str) -> None:
     ]
     events = (json.dumps({"choices": [choice]}) for choice in reversed(choices))
     body = "".join(f"data: {event}\n\n" for event in events)
-    with served(Answer(body=body, headers={"Content-Type": "text/event-stream"})) as server:
+    with served(FakeAnswer(body=body, headers={"Content-Type": "text/event-stream"})) as server:
         done = inside("Hi", option, "--url", server.url)
     assert (done.stdout, done.returncode) == ("First\n", 0)
 
 
 def test_a_server_that_forgot_is_remarked() -> None:
-    answers = [Answer("Hello", conversation={"conversation_id": name}) for name in ("a", "b")]
+    answers = [FakeAnswer("Hello", conversation={"conversation_id": name}) for name in ("a", "b")]
     with served(answers) as server:
         done = inside("Hi", "Who am I?", "--url", server.url)
     assert "the server began a new conversation" in done.stderr
@@ -96,7 +96,7 @@ def test_a_server_that_forgot_is_remarked() -> None:
 
 
 def test_verbose_logs_requests_clocks_and_retries() -> None:
-    with served([Answer(status=503, error="overloaded", retry_after=0.01), "Hello"]) as server:
+    with served([FakeAnswer(status=503, error="overloaded", retry_after=0.01), "Hello"]) as server:
         done = inside("Hi", "--verbose", "--timeout-stall", "off", "--url", server.url)
     assert done.stdout == "Hello\n"
     lines = done.stderr.splitlines()
@@ -112,8 +112,8 @@ def test_verbose_logs_requests_clocks_and_retries() -> None:
 
 def test_a_key_is_sent_and_never_shown() -> None:
     answers = [
-        Answer(status=503, error=f"{KEY} overloads me", retry_after=0.01),
-        Answer(status=401, error=f"{KEY} is not known"),
+        FakeAnswer(status=503, error=f"{KEY} overloads me", retry_after=0.01),
+        FakeAnswer(status=401, error=f"{KEY} is not known"),
     ]
     env = {"ASYNC_COPILOT_API_KEY": KEY}
     for option in ("--verbose", "--json"):

@@ -32,7 +32,7 @@ from console_runs import (
 )
 
 from async_copilot.__main__ import _leave_threads, main
-from async_copilot.fake_server import Answer, Repeat, Request, Stall
+from async_copilot.fake_server import FakeAnswer, Repeat, Request, Stall
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def shell(line: str) -> Finished:
 
 def test_text_is_in_the_pipe_while_the_answer_is_still_coming() -> None:
     with (
-        served(Answer("Hello there", fault=Stall(after=1))) as server,
+        served(FakeAnswer("Hello there", fault=Stall(after=1))) as server,
         started("Hi", "--url", server.url) as process,
     ):
         assert process.stdout is not None
@@ -87,7 +87,7 @@ def test_nothing_but_the_answers_is_in_the_pipe() -> None:
 @pytest.mark.parametrize("option", ["", "--json"])
 def test_a_reader_that_leaves_ends_the_program_quietly(option: str) -> None:
     """And the server sees it go."""
-    with served(Answer("Hello there. ", pace=1000, fault=Repeat())) as server:
+    with served(FakeAnswer("Hello there. ", pace=1000, fault=Repeat())) as server:
         done = shell(f"$AC {option} --url {server.url} Hi | head -c 5")
         server_saw = server.disconnects
     assert len(done.stdout) == 5
@@ -96,12 +96,12 @@ def test_a_reader_that_leaves_ends_the_program_quietly(option: str) -> None:
 
 
 def test_a_reader_that_left_does_not_stop_a_retry_but_the_text_after_it() -> None:
-    def script(_: Request) -> str | Answer:
+    def script(_: Request) -> str | FakeAnswer:
         assert process.stdout is not None
         if process.stdout.closed:
             return "Hello"
         process.stdout.close()
-        return Answer(status=503, retry_after=0.01)
+        return FakeAnswer(status=503, retry_after=0.01)
 
     with served(script) as server, started("Hi", "--json", "--url", server.url) as process:
         assert process.wait(timeout=5) == 141
@@ -128,7 +128,7 @@ def test_a_full_disk_is_one_line_and_status_74() -> None:
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-"])
 def test_it_runs_with_a_stream_closed(closed: str) -> None:
-    with served(["Hello", Answer(status=400)]) as server:
+    with served(["Hello", FakeAnswer(status=400)]) as server:
         done = shell(f"$AC --url {server.url} Hi Hi {closed}")
     assert done.returncode == 76
     assert done.stdout == ("" if closed == "1>&-" else "Hello\n\n")
@@ -153,8 +153,8 @@ def test_json_is_ascii_whatever_the_console_can() -> None:
 
 def test_control_characters_from_the_server_are_made_visible_everywhere() -> None:
     answers = [
-        Answer("a\x1b[2Jb\x07\x9bc\u202e\n\td", reasoning=["\x1b]0;title\x07"]),
-        Answer(status=400, error="\x1b[31mno\x9b"),
+        FakeAnswer("a\x1b[2Jb\x07\x9bc\u202e\n\td", reasoning=["\x1b]0;title\x07"]),
+        FakeAnswer(status=400, error="\x1b[31mno\x9b"),
     ]
     with served(answers) as server:
         done = inside("Hi", "Hi", "--url", server.url, "--reasoning", "--verbose")
@@ -164,7 +164,7 @@ def test_control_characters_from_the_server_are_made_visible_everywhere() -> Non
 
 
 def test_no_terminal_no_sign_no_color() -> None:
-    with served(Answer("Hello", delay=0.6, reasoning="hm")) as server:
+    with served(FakeAnswer("Hello", delay=0.6, reasoning="hm")) as server:
         done = console("Hi", "--url", server.url, "--reasoning")
     assert (done.stdout, done.stderr) == ("Hello\n", "hm\n")
 
@@ -204,7 +204,7 @@ def test_without_messages_a_pipe_is_left_alone() -> None:
 
 
 def test_a_chat_takes_its_messages_from_a_pipe_line_by_line() -> None:
-    with served(["One", "Two", Answer(status=400), "Four"]) as server:
+    with served(["One", "Two", FakeAnswer(status=400), "Four"]) as server:
         done = console("-i", "Hi", "--url", server.url, input="a\n\n/new\nb\nc\n")
         texts = [request.text for request in server.requests]
     assert texts == ["Hi", "a", "b", "c"]
@@ -220,7 +220,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_it_with_its_summary_and_the_server_sees_it(number: signal.Signals) -> None:
     with (
-        served(Answer("Hello there", fault=Stall(after=2))) as server,
+        served(FakeAnswer("Hello there", fault=Stall(after=2))) as server,
         started("Hi", "--json", "--url", server.url) as process,
     ):
         assert process.stdout is not None
@@ -237,7 +237,7 @@ def test_a_signal_ends_it_with_its_summary_and_the_server_sees_it(number: signal
 
 def test_a_signal_ends_a_write_that_nobody_reads() -> None:
     with (
-        served(Answer(["x" * 10000], fault=Repeat())) as server,
+        served(FakeAnswer(["x" * 10000], fault=Repeat())) as server,
         started("Hi", "--url", server.url) as process,
     ):
         wait_for(lambda: _is_full(process))
@@ -335,7 +335,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
     """As with nohup."""
     line = shlex.join(command("Hi"))
     with (
-        served(Answer("Hello", fault=Stall(after=1, seconds=0.3))) as server,
+        served(FakeAnswer("Hello", fault=Stall(after=1, seconds=0.3))) as server,
         subprocess.Popen(  # noqa: S603  # our own line
             ["bash", "-c", f"trap '' HUP; exec {line} --url {server.url}"],  # noqa: S607
             stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from console_runs import Finished, console, free_url, inside, known, served
 
-from async_copilot.fake_server import Answer, Truncate
+from async_copilot.fake_server import FakeAnswer, Truncate
 
 
 def test_a_conversation_goes_on_in_the_next_run(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_conversation_that_cannot_be_kept_is_told_and_leaves_nothing(tmp_path:
 
 def test_a_turn_that_failed_is_not_in_what_is_saved(tmp_path: Path) -> None:
     file = tmp_path / "chat.json"
-    with served(["Hello", Answer("Hello there", fault=Truncate(after=2))]) as server:
+    with served(["Hello", FakeAnswer("Hello there", fault=Truncate(after=2))]) as server:
         inside("Hi", "again", "--save", str(file), "--url", server.url)
     assert [message["content"] for message in json.loads(file.read_text())["history"]] == [
         "Hi",

@@ -12,14 +12,17 @@ from console_runs import ending, free_url, served, sleeps, terminal, wait_for
 
 from async_copilot.console import waiting_sign
 from async_copilot.console.waiting_sign import WaitingSign
-from async_copilot.fake_server import Answer, Script, Stall
+from async_copilot.fake_server import FakeAnswer, Script, Stall
 
 ERASE = "\r\x1b[K"
 DIM, UNDIM = "\x1b[2m", "\x1b[22m"
 
 
 def test_while_it_waits_it_says_for_how_long_and_erases_that() -> None:
-    with served(Answer("Hello", delay=1.2)) as server, terminal("Hi", "--url", server.url) as child:
+    with (
+        served(FakeAnswer("Hello", delay=1.2)) as server,
+        terminal("Hi", "--url", server.url) as child,
+    ):
         out, status = ending(child)
     assert out == f"{ERASE}waiting 0 s{ERASE}waiting 1 s{ERASE}Hello\r\n"
     assert status == 0
@@ -44,7 +47,7 @@ def test_an_answer_that_comes_soon_has_no_sign() -> None:
 
 
 def test_the_sign_waits_for_text_not_for_reasoning_that_is_not_shown() -> None:
-    answer = Answer(["Hello"], reasoning=["I", "think"], pace=3)
+    answer = FakeAnswer(["Hello"], reasoning=["I", "think"], pace=3)
     with served(answer) as server, terminal("Hi", "--url", server.url) as child:
         out, _ = ending(child)
     assert out.startswith(f"{ERASE}waiting 0 s")
@@ -52,7 +55,7 @@ def test_the_sign_waits_for_text_not_for_reasoning_that_is_not_shown() -> None:
 
 
 def test_a_pause_before_a_retry_is_told_apart() -> None:
-    answers: list[str | Answer] = [Answer(status=429, retry_after=0.9), "Hello"]
+    answers: list[str | FakeAnswer] = [FakeAnswer(status=429, retry_after=0.9), "Hello"]
     with served(answers) as server, terminal("Hi", "--url", server.url) as child:
         out, _ = ending(child)
     assert re.search("HTTP 429; trying again in [01] s", out)
@@ -60,7 +63,7 @@ def test_a_pause_before_a_retry_is_told_apart() -> None:
 
 
 def test_log_lines_make_the_sign_step_aside() -> None:
-    answers = [Answer(status=503, retry_after=0.5), Answer("Hello", delay=0.2)]
+    answers = [FakeAnswer(status=503, retry_after=0.5), FakeAnswer("Hello", delay=0.2)]
     with served(answers) as server, terminal("Hi", "--verbose", "--url", server.url) as child:
         out, _ = ending(child)
     lines = out.replace("\r\n", "\n").split("\n")
@@ -73,7 +76,7 @@ PLAIN = [{"TERM": "dumb"}, {"NO_COLOR": "1"}]
 
 @pytest.mark.parametrize("env", [{}, *PLAIN], ids=["", "dumb", "NO_COLOR"])
 def test_reasoning_is_dimmed_where_that_is_wanted(env: Mapping[str, str]) -> None:
-    answer = Answer("Hello", reasoning=["I ", "think"])
+    answer = FakeAnswer("Hello", reasoning=["I ", "think"])
     options = ("Hi", "--reasoning", "--url")
     with served(answer) as server, terminal(*options, server.url, env=env) as child:
         out, _ = ending(child)
@@ -82,7 +85,7 @@ def test_reasoning_is_dimmed_where_that_is_wanted(env: Mapping[str, str]) -> Non
 
 
 def test_a_dumb_terminal_gets_no_sign() -> None:
-    answer = Answer("Hello", delay=0.6)
+    answer = FakeAnswer("Hello", delay=0.6)
     with (
         served(answer) as server,
         terminal("Hi", "--url", server.url, env={"TERM": "dumb"}) as child,
@@ -92,11 +95,11 @@ def test_a_dumb_terminal_gets_no_sign() -> None:
 
 # Where the one answer is when Ctrl-C is pressed: a script, and what is on the screen then.
 STATES: dict[str, tuple[Script, str]] = {
-    "before the headers": (Answer("", fault=Stall(after="request")), "waiting"),
-    "before the text": (Answer("", fault=Stall(after="headers")), "waiting"),
-    "in the text": (Answer("Hello there", fault=Stall(after=2)), "Hello"),
-    "behind the text": (Answer("Hello", fault=Stall(after="content")), "Hello"),
-    "before a retry": (Answer(status=429, retry_after=50), "trying again in"),
+    "before the headers": (FakeAnswer("", fault=Stall(after="request")), "waiting"),
+    "before the text": (FakeAnswer("", fault=Stall(after="headers")), "waiting"),
+    "in the text": (FakeAnswer("Hello there", fault=Stall(after=2)), "Hello"),
+    "behind the text": (FakeAnswer("Hello", fault=Stall(after="content")), "Hello"),
+    "before a retry": (FakeAnswer(status=429, retry_after=50), "trying again in"),
 }
 
 

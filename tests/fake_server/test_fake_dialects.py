@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from fake_client import chat_body, content_of, events_of, post, raw_bytes, send_raw
 
-from async_copilot.fake_server import Answer, ErrorFrame, FakeServer, Stall, ToolCall
+from async_copilot.fake_server import ErrorFrame, FakeAnswer, FakeServer, FakeToolCall, Stall
 from async_copilot.fake_server.plan import DIALECTS, DialectName
 
 # What differs from reply to reply, and the counts that are estimates anywhere.
@@ -68,7 +68,7 @@ RECORDED["g4f-8.1.7"] = RECORDED["g4f"]
 
 @pytest.mark.parametrize("dialect", RECORDED)
 async def test_a_g4f_stream_is_that_of_the_recording(dialect: Any) -> None:
-    async with FakeServer(Answer(["Hello", " Heiner!"]), dialect=dialect) as server:
+    async with FakeServer(FakeAnswer(["Hello", " Heiner!"]), dialect=dialect) as server:
         _, _, body = await post(server, chat_body(provider="Copilot"))
     frames = body.split(b"\n\n")
     assert frames.pop() == b""
@@ -90,7 +90,7 @@ async def test_a_g4f_error_is_that_of_the_recording(
     dialect: Any, status: int, recorded: bytes
 ) -> None:
     error = "RuntimeError: café" if dialect == "g4f-8.1.7" else None
-    script = [Answer(status=status, error=error), Answer(fault=ErrorFrame(error))]
+    script = [FakeAnswer(status=status, error=error), FakeAnswer(fault=ErrorFrame(error))]
     async with FakeServer(script, dialect=dialect) as server:
         seen, headers, body = await post(server)
         assert (seen, body) == (status, recorded)
@@ -147,7 +147,7 @@ async def test_a_wrong_key_is_refused_in_each_dialect(
     assert ("www-authenticate" in headers) is (dialect == "g4f")
 
 
-async def stream_of(dialect: Any, answer: Answer, **fields: Any) -> list[Any]:
+async def stream_of(dialect: Any, answer: FakeAnswer, **fields: Any) -> list[Any]:
     async with FakeServer(answer, dialect=dialect) as server:
         _, _, body = await post(server, chat_body(**fields))
     return events_of(body)
@@ -173,7 +173,7 @@ def test_every_dialect_has_a_name() -> None:
 
 
 async def test_openai_begins_with_the_role_and_ends_with_an_empty_delta() -> None:
-    first, second, third, last, _ = await stream_of("openai", Answer(["a", "b"]))
+    first, second, third, last, _ = await stream_of("openai", FakeAnswer(["a", "b"]))
     assert first["choices"][0]["delta"] == {"role": "assistant", "content": "", "refusal": None}
     assert second["choices"][0]["delta"] == {"content": "a"}
     assert third["choices"][0]["delta"] == {"content": "b"}
@@ -182,28 +182,30 @@ async def test_openai_begins_with_the_role_and_ends_with_an_empty_delta() -> Non
 
 async def test_openai_sends_usage_in_a_chunk_of_its_own_when_asked() -> None:
     asked = {"stream_options": {"include_usage": True}}
-    *_, finish, usage, _ = await stream_of("openai", Answer("a"), **asked)
+    *_, finish, usage, _ = await stream_of("openai", FakeAnswer("a"), **asked)
     assert finish["usage"] is None
     assert usage["choices"] == []
     assert usage["usage"]["total_tokens"] > 0
-    assert all("usage" not in event for event in await stream_of("openai", Answer("a")))
+    assert all("usage" not in event for event in await stream_of("openai", FakeAnswer("a")))
 
 
 @pytest.mark.parametrize("dialect", ["openai", "g4f", "litellm", "llama", "g4f-0.4.9.0"])
 async def test_the_script_has_the_last_word_on_usage(dialect: Any) -> None:
     given = {"total_tokens": 42}
-    events = await stream_of(dialect, Answer("a", usage=given))
+    events = await stream_of(dialect, FakeAnswer("a", usage=given))
     assert [event["usage"] for event in events if isinstance(event, dict) and event.get("usage")] \
         == [given]  # fmt: skip
-    events = await stream_of(dialect, Answer("a", usage=False))
+    events = await stream_of(dialect, FakeAnswer("a", usage=False))
     assert not any(event.get("usage") for event in events if isinstance(event, dict))
-    events = await stream_of(dialect, Answer("a", usage=True))
+    events = await stream_of(dialect, FakeAnswer("a", usage=True))
     assert any(event.get("usage") for event in events if isinstance(event, dict))
 
 
 @pytest.mark.parametrize("dialect", ["openai", "litellm", "llama"])
 async def test_tool_calls_come_as_a_name_and_fragments(dialect: Any) -> None:
-    answer = Answer(tool_calls=[ToolCall("get_weather", {"city": "Köln"}), ToolCall("now")])
+    answer = FakeAnswer(
+        tool_calls=[FakeToolCall("get_weather", {"city": "Köln"}), FakeToolCall("now")]
+    )
     events = [event for event in await stream_of(dialect, answer) if isinstance(event, dict)]
     deltas = [
         call
@@ -220,7 +222,9 @@ async def test_tool_calls_come_as_a_name_and_fragments(dialect: Any) -> None:
 
 
 async def test_g4f_sends_whole_tool_calls_and_stop() -> None:
-    answer = Answer("Let me look. ", tool_calls=[ToolCall("f", {"a": 1}), ToolCall("g", id="x")])
+    answer = FakeAnswer(
+        "Let me look. ", tool_calls=[FakeToolCall("f", {"a": 1}), FakeToolCall("g", id="x")]
+    )
     *_, calls, last, _ = await stream_of("g4f", answer)
     assert calls["choices"][0]["delta"]["tool_calls"] == [
         {"index": 0, "id": "call_1", "type": "function",
@@ -237,14 +241,14 @@ async def test_g4f_sends_whole_tool_calls_and_stop() -> None:
      ("g4f-0.4.9.0", "content")],
 )  # fmt: skip
 async def test_reasoning_has_the_name_the_dialect_gives_it(dialect: Any, key: str) -> None:
-    events = await stream_of(dialect, Answer(["text"], reasoning=["thought"]))
+    events = await stream_of(dialect, FakeAnswer(["text"], reasoning=["thought"]))
     deltas = [event["choices"][0]["delta"] for event in events if isinstance(event, dict)]
     (thought,) = [delta for delta in deltas if delta.get(key) == "thought"]
     assert key == "content" or not thought.get("content")
 
 
 async def test_openai_refuses_in_a_field_of_its_own() -> None:
-    answer = Answer(refusal="I will not.")
+    answer = FakeAnswer(refusal="I will not.")
     events = await stream_of("openai", answer)
     deltas = [event["choices"][0]["delta"] for event in events[1:-1]]
     assert "".join(delta.get("refusal", "") for delta in deltas) == "I will not."
@@ -252,7 +256,9 @@ async def test_openai_refuses_in_a_field_of_its_own() -> None:
 
 @pytest.mark.parametrize("dialect", ["openai", "litellm", "llama"])
 async def test_a_whole_completion_holds_what_a_stream_would(dialect: Any) -> None:
-    answer = Answer("text", reasoning="thought", tool_calls=[ToolCall("f", {"a": 1})], usage=True)
+    answer = FakeAnswer(
+        "text", reasoning="thought", tool_calls=[FakeToolCall("f", {"a": 1})], usage=True
+    )
     async with FakeServer(answer, dialect=dialect) as server:
         _, _, body = await post(server, chat_body(stream=False))
     whole = json.loads(body)
@@ -264,7 +270,7 @@ async def test_a_whole_completion_holds_what_a_stream_would(dialect: Any) -> Non
 
 
 async def test_a_refused_completion_has_no_content() -> None:
-    async with FakeServer([Answer(refusal="No."), Answer()], dialect="openai") as server:
+    async with FakeServer([FakeAnswer(refusal="No."), FakeAnswer()], dialect="openai") as server:
         messages = [
             json.loads((await post(server, chat_body(stream=False)))[2])["choices"][0]["message"]
             for _ in range(2)
@@ -287,7 +293,7 @@ async def test_a_refused_completion_has_no_content() -> None:
 async def test_errors_have_the_type_and_code_of_their_dialect(
     dialect: Any, status: int, error: dict[str, Any]
 ) -> None:
-    async with FakeServer(Answer(status=status, error="why"), dialect=dialect) as server:
+    async with FakeServer(FakeAnswer(status=status, error="why"), dialect=dialect) as server:
         seen, _, body = await post(server)
     assert seen == status
     assert json.loads(body)["error"].items() >= (error | {"message": "why"}).items()
@@ -295,20 +301,23 @@ async def test_errors_have_the_type_and_code_of_their_dialect(
 
 @pytest.mark.parametrize("dialect", get_args(DialectName))
 async def test_the_script_has_the_last_word_on_reason_and_error(dialect: Any) -> None:
-    script = [Answer("a", finish_reason="length"), Answer(status=400, error={"code": "mine"})]
+    script = [
+        FakeAnswer("a", finish_reason="length"),
+        FakeAnswer(status=400, error={"code": "mine"}),
+    ]
     async with FakeServer(script, dialect=dialect) as server:
         assert b'"finish_reason":"length"' in (await post(server))[2]
         assert json.loads((await post(server))[2])["error"] == {"code": "mine"}
 
 
 async def test_an_error_says_its_status_where_the_script_says_nothing() -> None:
-    async with FakeServer(Answer(status=503), dialect="openai") as server:
+    async with FakeServer(FakeAnswer(status=503), dialect="openai") as server:
         _, _, body = await post(server)
     assert json.loads(body)["error"]["message"] == "Service Unavailable"
 
 
 async def test_a_status_nobody_has_named_is_sent_too() -> None:
-    async with FakeServer(Answer(status=529), dialect="openai") as server:
+    async with FakeServer(FakeAnswer(status=529), dialect="openai") as server:
         assert (await post(server))[0] == 529
 
 
@@ -316,7 +325,7 @@ async def test_a_status_nobody_has_named_is_sent_too() -> None:
 
 
 async def test_litellm_leaves_out_what_it_does_not_know_yet() -> None:
-    first, second, last, _ = await stream_of("litellm", Answer(["a", "b"]))
+    first, second, last, _ = await stream_of("litellm", FakeAnswer(["a", "b"]))
     assert first["choices"] == [{"index": 0, "delta": {"role": "assistant", "content": "a"}}]
     assert second["choices"] == [{"index": 0, "delta": {"content": "b"}}]
     assert last["choices"] == [{"finish_reason": "stop", "index": 0, "delta": {}}]
@@ -325,7 +334,7 @@ async def test_litellm_leaves_out_what_it_does_not_know_yet() -> None:
 
 async def test_litellm_sends_usage_with_an_empty_delta() -> None:
     asked = {"stream_options": {"include_usage": True}}
-    *_, usage, _ = await stream_of("litellm", Answer("a"), **asked)
+    *_, usage, _ = await stream_of("litellm", FakeAnswer("a"), **asked)
     assert usage["choices"] == [{"index": 0, "delta": {}}]
 
 
@@ -340,7 +349,7 @@ async def test_litellm_headers_copy_those_of_the_upstream() -> None:
 
 
 async def test_llama_sends_role_and_first_token_in_one_write() -> None:
-    async with FakeServer(Answer(["a", "b"]), dialect="llama") as server:
+    async with FakeServer(FakeAnswer(["a", "b"]), dialect="llama") as server:
         raw = await raw_bytes(server)
     first = raw.split(b"\r\n\r\n", 1)[1].split(b"\r\n")[1]
     role, token, rest = first.split(b"\n\n")
@@ -360,7 +369,7 @@ async def test_llama_closes_the_connection_it_said_it_would_keep() -> None:
 
 
 async def test_llama_sends_its_headers_before_it_has_an_answer() -> None:
-    async with FakeServer(Answer("a", delay=30), dialect="llama") as server:
+    async with FakeServer(FakeAnswer("a", delay=30), dialect="llama") as server:
         reader, writer = await send_raw(server)
         assert await asyncio.wait_for(reader.readline(), 1) == b"HTTP/1.1 200 OK\r\n"
         writer.close()
@@ -369,13 +378,13 @@ async def test_llama_sends_its_headers_before_it_has_an_answer() -> None:
 
 async def test_llama_comments_are_a_bare_colon() -> None:
     stall = Stall(after=0, seconds=0.1, heartbeat=0.03)
-    async with FakeServer(Answer("a", fault=stall), dialect="llama") as server:
+    async with FakeServer(FakeAnswer("a", fault=stall), dialect="llama") as server:
         _, _, body = await post(server)
     assert body.startswith(b":\n\n")
 
 
 async def test_llama_has_timings_in_its_last_chunk() -> None:
-    *_, last, _ = await stream_of("llama", Answer("a"))
+    *_, last, _ = await stream_of("llama", FakeAnswer("a"))
     assert "timings" in last
 
 
@@ -392,21 +401,21 @@ async def test_an_old_g4f_answers_a_known_id_without_a_completion() -> None:
 
 
 async def test_an_old_g4f_sends_its_headers_at_once() -> None:
-    async with FakeServer(Answer("a", delay=30), dialect="g4f-0.4.9.0") as server:
+    async with FakeServer(FakeAnswer("a", delay=30), dialect="g4f-0.4.9.0") as server:
         reader, writer = await send_raw(server)
         assert await asyncio.wait_for(reader.readline(), 1) == b"HTTP/1.1 200 OK\r\n"
         writer.close()
 
 
 async def test_a_script_may_make_up_the_handle() -> None:
-    async with FakeServer(Answer("a", conversation={"my": "own"})) as server:
+    async with FakeServer(FakeAnswer("a", conversation={"my": "own"})) as server:
         _, _, body = await post(server)
         *_, last, _ = events_of(body)
         assert last["conversation"] == {"my": "own"}
 
 
 async def test_a_whole_g4f_completion_carries_handle_and_usage() -> None:
-    async with FakeServer(Answer("a", tool_calls=[ToolCall("f")])) as server:
+    async with FakeServer(FakeAnswer("a", tool_calls=[FakeToolCall("f")])) as server:
         _, _, body = await post(server, chat_body(stream=False))
     whole = json.loads(body)
     assert whole["conversation"]["conversation_id"]

@@ -13,17 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from async_copilot.fake_server import (
-    Answer,
     BrokenFraming,
     Close,
     ErrorFrame,
+    FakeAnswer,
+    FakeToolCall,
     HugeEvent,
     Pace,
     Raw,
     Repeat,
     Reset,
     Stall,
-    ToolCall,
     Truncate,
 )
 from async_copilot.fake_server.openai import Envelope
@@ -34,11 +34,11 @@ ENVELOPE = Envelope("chatcmpl-x", 1, "m", "Copilot", {"conversation_id": "c"}, F
 FAULTS = [Stall, Truncate, Close, Reset, BrokenFraming, ErrorFrame, Raw, HugeEvent, Repeat]
 
 
-def steps(answer: Answer, *, dialect: str = "g4f", stream: bool = True) -> Iterator[Any]:
+def steps(answer: FakeAnswer, *, dialect: str = "g4f", stream: bool = True) -> Iterator[Any]:
     return plan(answer, DIALECTS[dialect], ENVELOPE, stream=stream)
 
 
-def sent(answer: Answer, **options: Any) -> bytes:
+def sent(answer: FakeAnswer, **options: Any) -> bytes:
     return b"".join(step.data for step in steps(answer, **options) if isinstance(step, Send))
 
 
@@ -61,14 +61,14 @@ def test_one_answer_serves_every_request() -> None:
 
 
 def test_a_list_serves_one_request_each_and_then_says_410() -> None:
-    answers = list(islice(answers_of(["a", Answer("b", times=2)]), 4))
+    answers = list(islice(answers_of(["a", FakeAnswer("b", times=2)]), 4))
     assert [answer.content for answer in answers] == ["a", "b", "b", ""]
     assert answers[3].status == 410
     assert answers[3].error == "the script of 3 answers is used up"
 
 
 def test_times_none_serves_all_that_follow() -> None:
-    answers = islice(answers_of([Answer(status=503, times=2), Answer("ok", times=None)]), 5)
+    answers = islice(answers_of([FakeAnswer(status=503, times=2), FakeAnswer("ok", times=None)]), 5)
     assert [answer.status for answer in answers] == [503, 503, 200, 200, 200]
 
 
@@ -80,14 +80,14 @@ def test_what_is_no_answer_is_refused_before_the_first_request() -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Answer(delay=-1), "delay=-1"),
-        (lambda: Answer(delay=float("nan")), "delay=nan"),
-        (lambda: Answer(pace=0), "per_second=0"),
+        (lambda: FakeAnswer(delay=-1), "delay=-1"),
+        (lambda: FakeAnswer(delay=float("nan")), "delay=nan"),
+        (lambda: FakeAnswer(pace=0), "per_second=0"),
         (lambda: Pace(10, jitter=2), "jitter=2"),
-        (lambda: Answer(status=99), "status=99"),
-        (lambda: Answer(cut=0), "cut=0"),
-        (lambda: Answer(times=0), "times=0"),
-        (lambda: Answer(fault="Stall"), "one or more of Stall, Truncate"),  # type: ignore[arg-type]
+        (lambda: FakeAnswer(status=99), "status=99"),
+        (lambda: FakeAnswer(cut=0), "cut=0"),
+        (lambda: FakeAnswer(times=0), "times=0"),
+        (lambda: FakeAnswer(fault="Stall"), "one or more of Stall, Truncate"),  # type: ignore[arg-type]
         (lambda: Truncate(after="request"), "after='request'"),
         (lambda: Stall(after=-1), "after=-1"),
         (lambda: Stall(after=True), "after=True"),
@@ -123,18 +123,18 @@ def test_a_script_file_has_the_shape_of_the_data_classes() -> None:
         {"tool_calls": [{"name": "f", "arguments": {"city": "Köln"}, "id": "call_9"}]},
     ]
     assert script_from_json(json.dumps(script)) == [
-        Answer("Hello"),
-        Answer(status=429, retry_after=1, times=2),
-        Answer(["par", "tial"], fault=Truncate(after=1)),
-        Answer("x", fault=[Stall(seconds=0.1), Reset(after="finish")]),
-        Answer("x", pace=Pace(30, jitter=0.5, seed=7)),
-        Answer("x", pace=30, reasoning="hm", usage=False, conversation={"a": 1}),
-        Answer(tool_calls=(ToolCall("f", {"city": "Köln"}, id="call_9"),)),
+        FakeAnswer("Hello"),
+        FakeAnswer(status=429, retry_after=1, times=2),
+        FakeAnswer(["par", "tial"], fault=Truncate(after=1)),
+        FakeAnswer("x", fault=[Stall(seconds=0.1), Reset(after="finish")]),
+        FakeAnswer("x", pace=Pace(30, jitter=0.5, seed=7)),
+        FakeAnswer("x", pace=30, reasoning="hm", usage=False, conversation={"a": 1}),
+        FakeAnswer(tool_calls=(FakeToolCall("f", {"city": "Köln"}, id="call_9"),)),
     ]
 
 
 def test_a_single_answer_needs_no_list() -> None:
-    assert script_from_json('"Hello"') == Answer("Hello")
+    assert script_from_json('"Hello"') == FakeAnswer("Hello")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_wrong_script_file_names_the_place_and_the_key(text: str, words: str) 
 
 
 def test_a_plain_answer_is_a_head_its_pieces_and_an_ending() -> None:
-    planned = list(steps(Answer(["a", "b"])))
+    planned = list(steps(FakeAnswer(["a", "b"])))
     assert isinstance(planned[0], Head)
     assert [step.piece for step in planned[1:]] == [True, True, False, False]
     assert planned[-1].data == b"data: [DONE]\n\n"
@@ -173,7 +173,7 @@ def test_a_plain_answer_is_a_head_its_pieces_and_an_ending() -> None:
 
 def test_a_pace_pauses_between_pieces_and_its_seed_repeats() -> None:
     def pauses(seed: int) -> list[Any]:
-        answer = Answer(["a"] * 20, pace=Pace(10, jitter=0.5, seed=seed))
+        answer = FakeAnswer(["a"] * 20, pace=Pace(10, jitter=0.5, seed=seed))
         return [step.seconds for step in steps(answer) if isinstance(step, Pause)]
 
     assert pauses(1) == pauses(1) != pauses(2)
@@ -182,7 +182,7 @@ def test_a_pace_pauses_between_pieces_and_its_seed_repeats() -> None:
 
 
 def test_a_pace_without_jitter_is_even() -> None:
-    answer = Answer(["a"] * 3, pace=20)
+    answer = FakeAnswer(["a"] * 3, pace=20)
     assert [step.seconds for step in steps(answer) if isinstance(step, Pause)] == [0.05, 0.05]
 
 
@@ -200,7 +200,7 @@ def test_a_pace_without_jitter_is_even() -> None:
     ],
 )
 def test_truncation_strikes_where_it_says(after: Any, pieces: int, finish: int) -> None:
-    body = sent(Answer(["a", "b", "c"], fault=Truncate(after=after)))
+    body = sent(FakeAnswer(["a", "b", "c"], fault=Truncate(after=after)))
     assert body.count(b'"content":"') == pieces + finish
     assert body.count(b'"finish_reason":"stop"') == finish
     assert body.endswith(b"data: [DONE]\n\n") is (after == "done")
@@ -208,46 +208,46 @@ def test_truncation_strikes_where_it_says(after: Any, pieces: int, finish: int) 
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_a_drop_before_the_headers_is_the_only_step(stream: bool) -> None:
-    answer = Answer("Hi", fault=Reset(after="request"))
+    answer = FakeAnswer("Hi", fault=Reset(after="request"))
     assert list(steps(answer, stream=stream)) == [Drop(reset=True)]
 
 
 def test_faults_that_end_nothing_come_before_one_that_does() -> None:
-    answer = Answer(["a", "b"], fault=[Raw(": x\n\n", after=1), Stall(after=1), Close(after=1)])
+    answer = FakeAnswer(["a", "b"], fault=[Raw(": x\n\n", after=1), Stall(after=1), Close(after=1)])
     kinds = [type(step).__name__ for step in steps(answer)]
     assert kinds == ["Head", "Send", "Send", "Pause", "Drop"]
 
 
 def test_a_torn_close_sends_half_of_the_next_event() -> None:
-    planned = list(steps(Answer(["a", "b"], fault=Close(after=1, torn=True))))
-    whole = [step.data for step in steps(Answer(["a", "b"])) if isinstance(step, Send)][1]
+    planned = list(steps(FakeAnswer(["a", "b"], fault=Close(after=1, torn=True))))
+    whole = [step.data for step in steps(FakeAnswer(["a", "b"])) if isinstance(step, Send)][1]
     assert planned[-2] == Send(whole[: len(whole) // 2], torn=True)
     assert planned[-1] == Drop(reset=False)
 
 
 def test_the_cut_divides_the_bytes_and_loses_none() -> None:
-    blocks = [step.data for step in steps(Answer("Hello", cut=7)) if isinstance(step, Send)]
+    blocks = [step.data for step in steps(FakeAnswer("Hello", cut=7)) if isinstance(step, Send)]
     assert max(map(len, blocks)) == 7
-    assert b"".join(blocks) == sent(Answer("Hello"))
+    assert b"".join(blocks) == sent(FakeAnswer("Hello"))
 
 
 def test_repeat_sends_all_the_pieces_again() -> None:
-    planned = steps(Answer(["a", "b"], fault=Repeat(2)))
+    planned = steps(FakeAnswer(["a", "b"], fault=Repeat(2)))
     assert sum(step.piece for step in planned if isinstance(step, Send)) == 6
 
 
 def test_repeat_without_a_number_never_ends() -> None:
-    planned = islice(steps(Answer("tick", fault=Repeat())), 1000)
+    planned = islice(steps(FakeAnswer("tick", fault=Repeat())), 1000)
     assert len(list(planned)) == 1000
 
 
 def test_a_huge_event_is_one_piece() -> None:
-    body = sent(Answer("Hi", fault=HugeEvent(100_000)))
+    body = sent(FakeAnswer("Hi", fault=HugeEvent(100_000)))
     assert b'"' + b"x" * 100_000 + b'"' in body
 
 
 def test_lone_surrogates_go_out_as_escapes() -> None:
-    body = sent(Answer(["\ud83d", "\ude00"]))
+    body = sent(FakeAnswer(["\ud83d", "\ude00"]))
     assert rb'"content":"\ud83d"' in body
     assert rb'"content":"\ude00"' in body
 
@@ -255,6 +255,6 @@ def test_lone_surrogates_go_out_as_escapes() -> None:
 @pytest.mark.parametrize("kind", FAULTS)
 def test_every_fault_has_a_plan_in_every_dialect_and_place(kind: Any) -> None:
     for dialect, stream, after in product(DIALECTS, (True, False), (0, 1, "content", "done")):
-        answer = Answer("Hi there", fault=kind(after=after), tool_calls=[ToolCall("f")])
+        answer = FakeAnswer("Hi there", fault=kind(after=after), tool_calls=[FakeToolCall("f")])
         planned = list(islice(steps(answer, dialect=dialect, stream=stream), 200))
         assert isinstance(planned[0], Head)

@@ -15,16 +15,16 @@ import pytest
 from fake_client import chat_body, content_of, events_of, get, post, raw_bytes, send_raw
 
 from async_copilot.fake_server import (
-    Answer,
     ErrorFrame,
+    FakeAnswer,
     FakeServer,
+    FakeToolCall,
     HugeEvent,
     Pace,
     Raw,
     Repeat,
     Request,
     Stall,
-    ToolCall,
     Truncate,
 )
 
@@ -52,7 +52,7 @@ async def test_a_text_answers_every_request() -> None:
 
 
 async def test_a_list_answers_in_turn_and_then_says_so() -> None:
-    async with FakeServer(["one", Answer(status=503, times=2), "two"]) as server:
+    async with FakeServer(["one", FakeAnswer(status=503, times=2), "two"]) as server:
         answers = [await post(server) for _ in range(5)]
     assert [status for status, _, _ in answers] == [200, 503, 503, 200, 410]
     assert json.loads(answers[4][2])["error"]["message"] == "the script of 4 answers is used up"
@@ -67,9 +67,9 @@ async def test_a_function_answers_what_the_request_asks() -> None:
 async def test_a_coroutine_function_may_hold_the_answer_back() -> None:
     gate = asyncio.Event()
 
-    async def script(request: Request) -> Answer:
+    async def script(request: Request) -> FakeAnswer:
         await gate.wait()
-        return Answer("now")
+        return FakeAnswer("now")
 
     async with FakeServer(script) as server, asyncio.TaskGroup() as tasks:
         posted = tasks.create_task(post(server))
@@ -90,7 +90,7 @@ async def test_a_function_that_fails_is_an_error_of_the_server(
 
 
 async def test_an_error_status_has_its_length_and_retry_after() -> None:
-    limited = Answer(status=429, retry_after=1, error="slow down")
+    limited = FakeAnswer(status=429, retry_after=1, error="slow down")
     async with FakeServer([limited, "fine"]) as server, aiohttp.ClientSession() as session:
         status, headers, body = await post(server, session=session)
         assert (status, headers["Retry-After"]) == (429, "1")
@@ -104,7 +104,7 @@ async def test_an_error_status_has_its_length_and_retry_after() -> None:
     ("given", "sent"), [(2, "2"), (0.25, "0.25"), ("Wed, 21 Oct 2026 07:28:00 GMT",) * 2]
 )
 async def test_retry_after_is_a_number_or_the_very_text(given: Any, sent: str) -> None:
-    async with FakeServer(Answer(status=503, retry_after=given)) as server:
+    async with FakeServer(FakeAnswer(status=503, retry_after=given)) as server:
         assert (await post(server))[1]["Retry-After"] == sent
 
 
@@ -117,13 +117,13 @@ async def test_retry_after_is_a_number_or_the_very_text(given: Any, sent: str) -
     ],
 )
 async def test_a_body_is_sent_as_it_is(body: Any, kind: str, raw: bytes) -> None:
-    async with FakeServer(Answer(status=500, body=body)) as server:
+    async with FakeServer(FakeAnswer(status=500, body=body)) as server:
         status, headers, sent = await post(server)
     assert (status, headers["Content-Type"], sent) == (500, kind, raw)
 
 
 async def test_headers_of_the_script_replace_those_of_the_server() -> None:
-    answer = Answer(body="<h1>Hi</h1>", headers={"content-type": "text/html", "X-Peer": "me"})
+    answer = FakeAnswer(body="<h1>Hi</h1>", headers={"content-type": "text/html", "X-Peer": "me"})
     async with FakeServer(answer) as server:
         _, headers, _ = await post(server)
     assert headers.getall("Content-Type") == ["text/html"]
@@ -132,14 +132,14 @@ async def test_headers_of_the_script_replace_those_of_the_server() -> None:
 
 @pytest.mark.parametrize("status", [204, 304])
 async def test_a_status_without_a_body_has_none(status: int) -> None:
-    script = FakeServer([Answer(status=status), "next"])
+    script = FakeServer([FakeAnswer(status=status), "next"])
     async with script as server, aiohttp.ClientSession() as session:
         assert (await post(server, session=session))[::2] == (status, b"")
         assert content_of((await post(server, session=session))[2]) == "next"
 
 
 async def test_without_stream_the_answer_is_one_json_body() -> None:
-    async with FakeServer(Answer("Hello", reasoning="hm")) as server:
+    async with FakeServer(FakeAnswer("Hello", reasoning="hm")) as server:
         _, headers, body = await post(server, chat_body(stream=None))
     assert headers["Content-Type"] == "application/json"
     (choice,) = json.loads(body)["choices"]
@@ -149,14 +149,14 @@ async def test_without_stream_the_answer_is_one_json_body() -> None:
 
 
 async def test_a_server_may_ignore_what_the_request_says_about_streaming() -> None:
-    script = [Answer("a", stream=False), Answer("b", stream=True)]
+    script = [FakeAnswer("a", stream=False), FakeAnswer("b", stream=True)]
     async with FakeServer(script) as server:
         assert json.loads((await post(server))[2])["object"] == "chat.completion"
         assert content_of((await post(server, chat_body(stream=False)))[2]) == "b"
 
 
 async def test_delay_holds_the_headers_back() -> None:
-    async with FakeServer(Answer("late", delay=0.2)) as server:
+    async with FakeServer(FakeAnswer("late", delay=0.2)) as server:
         reader, writer = await send_raw(server)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(1), 0.1)
@@ -165,14 +165,14 @@ async def test_delay_holds_the_headers_back() -> None:
 
 
 async def test_a_pace_spreads_the_pieces() -> None:
-    async with FakeServer(Answer(["a"] * 6, pace=Pace(50, jitter=0.5, seed=1))) as server:
+    async with FakeServer(FakeAnswer(["a"] * 6, pace=Pace(50, jitter=0.5, seed=1))) as server:
         start = time.monotonic()
         await post(server)
         assert time.monotonic() - start >= 0.05
 
 
 async def test_each_piece_is_an_http_chunk_of_its_own() -> None:
-    async with FakeServer(["", Answer(["a", "b"])]) as server:
+    async with FakeServer(["", FakeAnswer(["a", "b"])]) as server:
         await post(server)
         raw = await raw_bytes(server)
     frames = [line for line in raw.split(b"\r\n") if line.startswith(b"data: ")]
@@ -181,7 +181,7 @@ async def test_each_piece_is_an_http_chunk_of_its_own() -> None:
 
 
 async def test_bytes_are_cut_at_any_size() -> None:
-    async with FakeServer([Answer("Grüße 🎉", cut=1), Answer("Grüße 🎉", cut=1)]) as server:
+    async with FakeServer([FakeAnswer("Grüße 🎉", cut=1), FakeAnswer("Grüße 🎉", cut=1)]) as server:
         raw = await raw_bytes(server)
         sizes = raw.split(b"\r\n\r\n", 1)[1].split(b"\r\n")[::2]
         assert set(sizes) == {b"1", b"0", b""}, "every HTTP chunk, the last one apart"
@@ -309,22 +309,22 @@ async def test_until_says_what_was_seen_when_it_waits_in_vain() -> None:
 # ---- clients that leave
 
 WAITING = {
-    "delay": Answer("x", delay=60),
-    "stall before the headers": Answer("x", fault=Stall(after="request")),
-    "stall after the headers": Answer("x", fault=Stall(after=0)),
-    "stall in mid-stream": Answer(["a", "b"], fault=Stall(after=1)),
-    "stall before [DONE]": Answer("x", fault=Stall(after="finish")),
-    "heartbeat only": Answer("x", fault=Stall(after=0, heartbeat=0.01)),
-    "a slow pace": Answer(["a", "b"], pace=0.01),
-    "endless": Answer("tick ", pace=200, fault=Repeat()),
-    "endless, and nobody reads": Answer("x" * 3000, fault=Repeat()),
-    "one answer larger than every buffer": Answer("x", fault=HugeEvent(2**25)),
+    "delay": FakeAnswer("x", delay=60),
+    "stall before the headers": FakeAnswer("x", fault=Stall(after="request")),
+    "stall after the headers": FakeAnswer("x", fault=Stall(after=0)),
+    "stall in mid-stream": FakeAnswer(["a", "b"], fault=Stall(after=1)),
+    "stall before [DONE]": FakeAnswer("x", fault=Stall(after="finish")),
+    "heartbeat only": FakeAnswer("x", fault=Stall(after=0, heartbeat=0.01)),
+    "a slow pace": FakeAnswer(["a", "b"], pace=0.01),
+    "endless": FakeAnswer("tick ", pace=200, fault=Repeat()),
+    "endless, and nobody reads": FakeAnswer("x" * 3000, fault=Repeat()),
+    "one answer larger than every buffer": FakeAnswer("x", fault=HugeEvent(2**25)),
 }
 
 
 @pytest.mark.parametrize("answer", WAITING.values(), ids=WAITING)
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
-async def test_a_leaving_client_is_noticed_at_once(answer: Answer, reset: bool) -> None:
+async def test_a_leaving_client_is_noticed_at_once(answer: FakeAnswer, reset: bool) -> None:
     async with FakeServer(answer) as server:
         _, writer = await send_raw(server)
         await server.until(lambda: server.requests)
@@ -362,7 +362,7 @@ async def test_a_client_that_leaves_at_done_has_not_left_early() -> None:
 
 async def test_a_slow_reader_holds_the_server_back() -> None:
     """Back-pressure: an endless answer does not pile up in memory."""
-    async with FakeServer(Answer(["x" * 30_000], fault=Repeat())) as server:
+    async with FakeServer(FakeAnswer(["x" * 30_000], fault=Repeat())) as server:
         _, writer = await send_raw(server)
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a ReadTransport too
         await server.until(lambda: server.requests and server.requests[0].pieces > 10)
@@ -418,7 +418,7 @@ async def test_a_handle_the_server_does_not_know_starts_another_conversation() -
 
 
 async def test_a_request_that_failed_is_not_remembered() -> None:
-    async with FakeServer(["ok", Answer(status=429), "ok"]) as server:
+    async with FakeServer(["ok", FakeAnswer(status=429), "ok"]) as server:
         handle = handle_of((await post(server, chat_body("a")))[2])
         for text in ("b", "c"):
             await post(server, chat_body(text, conversation=handle))
@@ -491,7 +491,7 @@ async def test_a_stopped_server_refuses_connections() -> None:
 
 
 async def test_exit_is_fast_and_cuts_open_streams() -> None:
-    async with FakeServer(Answer("x", fault=Stall(after=1))) as server:
+    async with FakeServer(FakeAnswer("x", fault=Stall(after=1))) as server:
         streams = [await send_raw(server) for _ in range(50)]
         idle = await asyncio.open_connection("127.0.0.1", int(server.url[17:-3]))
         await server.until(lambda: sum(request.pieces for request in server.requests) == 50)
@@ -541,7 +541,7 @@ async def test_exit_takes_along_a_connection_that_is_just_being_made(rounds: int
 
 
 async def test_exit_is_fast_when_nobody_reads() -> None:
-    async with FakeServer(Answer("x", fault=HugeEvent(2**25))) as server:
+    async with FakeServer(FakeAnswer("x", fault=HugeEvent(2**25))) as server:
         _, writer = await send_raw(server)
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a ReadTransport too
         await server.until(lambda: server.requests and server.requests[0].status == 200)
@@ -628,11 +628,11 @@ async def test_a_prompt_with_a_lone_surrogate_is_taken() -> None:
 
 async def test_scripts_of_the_documentation_do_what_they_say() -> None:
     answers = [
-        Answer("Hello"),
-        Answer(status=429, retry_after=1),
-        Answer("partial", fault=Truncate(after=3)),
-        Answer("x", fault=[Raw(), ErrorFrame("boom", after=1)]),
-        Answer(tool_calls=[ToolCall("get_weather", {"city": "Köln"})]),
+        FakeAnswer("Hello"),
+        FakeAnswer(status=429, retry_after=1),
+        FakeAnswer("partial", fault=Truncate(after=3)),
+        FakeAnswer("x", fault=[Raw(), ErrorFrame("boom", after=1)]),
+        FakeAnswer(tool_calls=[FakeToolCall("get_weather", {"city": "Köln"})]),
     ]
     async with FakeServer(answers) as server:
         bodies = [(await post(server))[2] for _ in answers]

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from async_copilot.fake_server import (
-    Answer,
     Close,
     ErrorFrame,
+    FakeAnswer,
     FakeServer,
+    FakeToolCall,
     Pace,
     Repeat,
     Reset,
     Stall,
-    ToolCall,
 )
 
 pytestmark = pytest.mark.interop
@@ -92,7 +92,7 @@ async def test_the_demo_remembers_the_name_by_the_echo() -> None:
 
 async def test_pieces_arrive_while_the_stream_runs() -> None:
     async with (
-        FakeServer(Answer(["a"] * 5, pace=Pace(20))) as server,
+        FakeServer(FakeAnswer(["a"] * 5, pace=Pace(20))) as server,
         client_of(server) as client,
     ):
         stream = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)
@@ -103,7 +103,7 @@ async def test_pieces_arrive_while_the_stream_runs() -> None:
 
 
 async def test_connections_are_kept_alive() -> None:
-    script: Any = [Answer("Hello"), Answer(status=400), Answer("Hello")]
+    script: Any = [FakeAnswer("Hello"), FakeAnswer(status=400), FakeAnswer("Hello")]
     async with FakeServer(script, dialect="openai") as server, client_of(server) as client:
         await streamed(client)
         with pytest.raises(openai("BadRequestError")):
@@ -114,7 +114,7 @@ async def test_connections_are_kept_alive() -> None:
 
 @pytest.mark.parametrize("dialect", ["openai", "litellm", "llama"])
 async def test_tool_calls_are_put_together(dialect: Any) -> None:
-    answer = Answer(tool_calls=[ToolCall("get_weather", {"city": "Köln"})])
+    answer = FakeAnswer(tool_calls=[FakeToolCall("get_weather", {"city": "Köln"})])
     async with FakeServer(answer, dialect=dialect) as server, client_of(server) as client:
         calls = [
             call
@@ -144,7 +144,7 @@ async def test_usage_comes_when_asked_for() -> None:
 )
 @pytest.mark.parametrize("dialect", ["g4f", "openai"])
 async def test_statuses_become_its_errors(status: int, kind: str, dialect: Any) -> None:
-    answer = Answer(status=status, error="because")
+    answer = FakeAnswer(status=status, error="because")
     async with FakeServer(answer, dialect=dialect) as server, client_of(server) as client:
         with pytest.raises(openai(kind), match="because"):
             await streamed(client)
@@ -162,7 +162,7 @@ async def test_a_wrong_key_is_an_authentication_error() -> None:
 
 
 async def test_it_retries_as_the_script_wants_it_to() -> None:
-    script: Any = [Answer(status=503, retry_after=0.05, times=2), "Hello"]
+    script: Any = [FakeAnswer(status=503, retry_after=0.05, times=2), "Hello"]
     async with FakeServer(script) as server, client_of(server, max_retries=2) as client:
         assert text_of(await streamed(client)) == "Hello"
         assert [request.status for request in server.requests] == [503, 503, 200]
@@ -170,7 +170,7 @@ async def test_it_retries_as_the_script_wants_it_to() -> None:
 
 async def test_an_error_in_the_stream_is_its_api_error() -> None:
     async with (
-        FakeServer(Answer("ab", fault=ErrorFrame("boom"))) as server,
+        FakeServer(FakeAnswer("ab", fault=ErrorFrame("boom"))) as server,
         client_of(server) as client,
     ):
         with pytest.raises(openai("APIError"), match="boom"):
@@ -181,7 +181,7 @@ async def test_an_error_in_the_stream_is_its_api_error() -> None:
 async def test_a_broken_stream_is_an_error_of_its_transport(fault: Any) -> None:
     """Whatever class it is: the openai package lets errors of httpx through here."""
     async with (
-        FakeServer(Answer(["a", "b"], fault=fault)) as server,
+        FakeServer(FakeAnswer(["a", "b"], fault=fault)) as server,
         client_of(server, timeout=0.5) as client,
     ):
         with pytest.raises(Exception) as caught:  # noqa: PT011  # see the docstring
@@ -191,7 +191,7 @@ async def test_a_broken_stream_is_an_error_of_its_transport(fault: Any) -> None:
 
 async def test_its_leaving_is_noticed() -> None:
     async with (
-        FakeServer(Answer("tick ", pace=200, fault=Repeat())) as server,
+        FakeServer(FakeAnswer("tick ", pace=200, fault=Repeat())) as server,
         client_of(server) as client,
     ):
         stream = await client.chat.completions.create(model="m", messages=MESSAGES, stream=True)

@@ -10,13 +10,13 @@ from typing import Any
 import aiohttp
 import orjson
 
-from async_copilot.fake_server import Answer, FakeServer, Stall
+from async_copilot.fake_server import FakeAnswer, FakeServer, Stall
 
 __all__ = ["PACED", "STALLED", "WORDS", "Tab", "assert_closing_it_ends_the_turn", "opened"]
 
 WORDS = [f"word{number} " for number in range(12)]
-PACED = Answer(WORDS, pace=40)
-STALLED = Answer(WORDS, fault=Stall(after=3))
+PACED = FakeAnswer(WORDS, pace=40)
+STALLED = FakeAnswer(WORDS, fault=Stall(after=3))
 
 
 class Tab:

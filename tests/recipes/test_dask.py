@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import async_copilot
-from async_copilot.fake_server import Answer, FakeServer, Request
+from async_copilot.fake_server import FakeAnswer, FakeServer, Request
 
 from .readme import code
 
@@ -50,8 +50,8 @@ async def assert_all_answered(process: asyncio.subprocess.Process) -> None:
 
 
 async def test_every_question_has_its_reply_from_a_client_for_each_worker(tmp_path: Path) -> None:
-    def script(request: Request) -> Answer:
-        return Answer(f"You asked {request.text}", delay=0.05)
+    def script(request: Request) -> FakeAnswer:
+        return FakeAnswer(f"You asked {request.text}", delay=0.05)
 
     async with FakeServer(script) as server, fan_out(tmp_path, server) as process:
         await assert_all_answered(process)
@@ -62,8 +62,8 @@ async def test_every_question_has_its_reply_from_a_client_for_each_worker(tmp_pa
 async def test_a_worker_that_dies_loses_nothing(tmp_path: Path) -> None:
     """It is killed in the middle of its answers; another one asks again."""
 
-    def script(request: Request) -> Answer:
-        return Answer(["You asked ", request.text], delay=0.1, pace=4)
+    def script(request: Request) -> FakeAnswer:
+        return FakeAnswer(["You asked ", request.text], delay=0.1, pace=4)
 
     async with FakeServer(script) as server, fan_out(tmp_path, server) as process:
         await server.until(lambda: len(server.requests) >= 4, within=60)

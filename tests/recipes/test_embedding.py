@@ -18,12 +18,12 @@ from async_copilot import (
     InvalidRequestError,
     RateLimitError,
 )
-from async_copilot.fake_server import Answer, ErrorFrame, FakeServer, Request, Script, Stall
+from async_copilot.fake_server import ErrorFrame, FakeAnswer, FakeServer, Request, Script, Stall
 
 from .readme import recipe
 
 WORDS = [f"word{number} " for number in range(20)]
-PACED = Answer(WORDS, pace=100, times=None)
+PACED = FakeAnswer(WORDS, pace=100, times=None)
 
 
 # ------------------------------------------------------------------ the bot
@@ -82,8 +82,8 @@ async def test_a_bot_edits_at_its_pace_and_shows_everything() -> None:
 
 
 async def test_a_bots_chats_do_not_wait_for_each_other() -> None:
-    def script(request: Request) -> Answer:
-        return Answer("Hi", fault=Stall()) if request.text == "slow" else Answer("Hi")
+    def script(request: Request) -> FakeAnswer:
+        return FakeAnswer("Hi", fault=Stall()) if request.text == "slow" else FakeAnswer("Hi")
 
     bot = Bot((1, "slow"), (2, "fast"))
     async with FakeServer(script) as server, CopilotClient(base_url=server.url) as client:
@@ -99,7 +99,7 @@ async def test_a_bots_chats_do_not_wait_for_each_other() -> None:
 
 
 async def test_a_bot_shows_what_came_before_the_error_and_goes_on() -> None:
-    script: Script = [Answer(WORDS[:3], fault=ErrorFrame("no")), "Fine"]
+    script: Script = [FakeAnswer(WORDS[:3], fault=ErrorFrame("no")), "Fine"]
     bot = Bot((1, "Hello"), (1, "Again"))
     async with FakeServer(script) as server, CopilotClient(base_url=server.url) as client:
         await recipe("bot", INTERVAL=bot.INTERVAL).run(bot, client)
@@ -117,14 +117,14 @@ async def talk_all(conversations: int) -> None:
     """Greet and ask in each; check memory, the semaphore, and that a failure is one."""
     open_now = most = 0
 
-    async def script(request: Request) -> str | Answer:
+    async def script(request: Request) -> str | FakeAnswer:
         nonlocal open_now, most
         open_now += 1
         most = max(most, open_now)
         await asyncio.sleep(0)
         open_now -= 1
         if request.text == "I am number 7":
-            return Answer(status=401, error="not you")
+            return FakeAnswer(status=401, error="not you")
         return f"You are {request.known[0].rpartition(' ')[2]}" if request.known else "Hello"
 
     questions = [(f"I am number {number}", "Who am I?") for number in range(conversations)]
@@ -189,7 +189,7 @@ def test_synchronous_code_gets_the_text_as_it_comes() -> None:
 
 
 def test_synchronous_code_may_leave_early_or_get_an_error() -> None:
-    script: Script = [Answer(WORDS, fault=Stall(after=1)), Answer(status=401)]
+    script: Script = [FakeAnswer(WORDS, fault=Stall(after=1)), FakeAnswer(status=401)]
     with server_in_a_thread(script) as server:
         ask_streaming = recipe("sync", BASE_URL=server.url).ask_streaming
         texts = ask_streaming("Hi")
@@ -209,8 +209,8 @@ def test_synchronous_code_may_leave_early_or_get_an_error() -> None:
 
 async def test_a_policy_of_ones_own_goes_from_server_to_server() -> None:
     own = recipe("own-retries")
-    down: Script = [Answer(status=503, times=None)]
-    busy: Script = [Answer(status=429, retry_after=0.05, times=2), "Hello"]
+    down: Script = [FakeAnswer(status=503, times=None)]
+    busy: Script = [FakeAnswer(status=429, retry_after=0.05, times=2), "Hello"]
     async with FakeServer(down) as first, FakeServer(busy) as second:
         clients = own.make_clients(first.url, second.url)
         started = asyncio.get_running_loop().time()
@@ -225,7 +225,7 @@ async def test_a_policy_of_ones_own_goes_from_server_to_server() -> None:
 
 async def test_a_policy_of_ones_own_gives_up_with_the_last_error() -> None:
     own = recipe("own-retries")
-    script: Script = [Answer(status=429, retry_after=0.01, times=None)]
+    script: Script = [FakeAnswer(status=429, retry_after=0.01, times=None)]
     async with FakeServer(script) as server:
         (client,) = own.make_clients(server.url)
         async with client:
@@ -245,7 +245,7 @@ async def test_tracing_and_middlewares_of_a_borrowed_session_work(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    script: Script = [Answer(status=503, retry_after=0), "Hello"]
+    script: Script = [FakeAnswer(status=503, retry_after=0), "Hello"]
     async with FakeServer(script) as server:
         reply = await recipe("borrowed-session", BASE_URL=server.url).ask("Hi")
     assert reply.text == "Hello"

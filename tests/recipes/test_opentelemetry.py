@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from async_copilot import CopilotClient, CopilotError
-from async_copilot.fake_server import Answer, FakeServer, Script, Truncate
+from async_copilot.fake_server import FakeAnswer, FakeServer, Script, Truncate
 
 from .readme import code, recipe
 
@@ -37,9 +37,9 @@ async def test_every_reply_is_a_span_with_its_retries_and_its_end() -> None:
     tracer = provider.get_tracer("chat")
     spans = recipe("opentelemetry").Spans(tracer)
     script: Script = [
-        Answer(status=503, retry_after=0),
+        FakeAnswer(status=503, retry_after=0),
         "Hello",
-        Answer("Hello", fault=Truncate()),
+        FakeAnswer("Hello", fault=Truncate()),
     ]
     async with (
         FakeServer(script) as server,
@@ -71,7 +71,7 @@ async def test_replies_side_by_side_have_their_own_parents() -> None:
             await client.complete("Hi")
 
     async with (
-        FakeServer(Answer("Hello", pace=100)) as server,
+        FakeServer(FakeAnswer("Hello", pace=100)) as server,
         CopilotClient(
             base_url=server.url, observer=recipe("opentelemetry").Spans(tracer)
         ) as client,

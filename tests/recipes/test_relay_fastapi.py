@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from async_copilot.fake_server import Answer, ErrorFrame, FakeServer, Repeat, Script
+from async_copilot.fake_server import ErrorFrame, FakeAnswer, FakeServer, Repeat, Script
 
 from .readme import recipe
 from .tab import PACED, STALLED, WORDS, assert_closing_it_ends_the_turn, opened
@@ -51,10 +51,10 @@ async def test_text_is_passed_on_as_it_comes() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    [Answer(WORDS, pace=40, fault=Repeat()), STALLED],
+    [FakeAnswer(WORDS, pace=40, fault=Repeat()), STALLED],
     ids=["while text flows", "while the server says nothing"],
 )
-async def test_a_closed_tab_ends_the_turn_within_a_second(script: Answer) -> None:
+async def test_a_closed_tab_ends_the_turn_within_a_second(script: FakeAnswer) -> None:
     async with FakeServer(script) as upstream, relay(upstream) as url:
         await assert_closing_it_ends_the_turn(url, upstream)
 
@@ -72,8 +72,8 @@ async def test_an_error_is_a_status_before_the_text_and_a_frame_after_it(
 ) -> None:
     caplog.set_level(logging.WARNING)
     script: Script = [
-        Answer(status=401, error="no such key"),
-        Answer(WORDS[:2], fault=ErrorFrame("out of memory")),
+        FakeAnswer(status=401, error="no such key"),
+        FakeAnswer(WORDS[:2], fault=ErrorFrame("out of memory")),
     ]
     async with FakeServer(script) as upstream, relay(upstream) as url:
         async with opened(url) as tab:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from async_copilot import CopilotClient, DisconnectedError, End
-from async_copilot.fake_server import Answer, FakeServer, Reset, Script, Stall
+from async_copilot.fake_server import FakeAnswer, FakeServer, Reset, Script, Stall
 
 from .readme import recipe
 
@@ -41,14 +41,14 @@ def test_the_recipe_runs() -> None:
 
 
 async def whole() -> None:
-    async with FakeServer(Answer(WORDS, pace=200)) as server, client_of(server) as client:
+    async with FakeServer(FakeAnswer(WORDS, pace=200)) as server, client_of(server) as client:
         reply = await client.complete("Hi")
         assert reply.text == "".join(WORDS)
 
 
 async def batches() -> None:
     async with (
-        FakeServer(Answer(WORDS, pace=100)) as server,
+        FakeServer(FakeAnswer(WORDS, pace=100)) as server,
         client_of(server) as client,
         client.stream("Hi") as reply,
     ):
@@ -58,7 +58,7 @@ async def batches() -> None:
 
 
 async def leaving() -> None:
-    script = Answer(WORDS, fault=Stall(after=2))
+    script = FakeAnswer(WORDS, fault=Stall(after=2))
     async with FakeServer(script) as server, client_of(server) as client:
         async with client.stream("Hi") as reply:
             async for _ in reply:
@@ -68,7 +68,10 @@ async def leaving() -> None:
 
 
 async def reset() -> None:
-    script: Script = [Answer(WORDS, fault=Reset(after=0)), Answer(WORDS, fault=Reset(after=5))]
+    script: Script = [
+        FakeAnswer(WORDS, fault=Reset(after=0)),
+        FakeAnswer(WORDS, fault=Reset(after=5)),
+    ]
     async with FakeServer(script) as server, client_of(server) as client:
         with pytest.raises(DisconnectedError) as caught:
             await client.complete("Hi")

@@ -28,8 +28,8 @@ from async_copilot import (
     TruncatedError,
 )
 from async_copilot.fake_server import (
-    Answer,
     ErrorFrame,
+    FakeAnswer,
     FakeServer,
     Repeat,
     Reset,
@@ -41,7 +41,7 @@ from async_copilot.transport.batches import Batch
 
 WORDS = [f"word{number} " for number in range(30)]
 TEXT = "".join(WORDS)
-PACED = Answer(WORDS, pace=150)  # 0.2 s
+PACED = FakeAnswer(WORDS, pace=150)  # 0.2 s
 
 
 @asynccontextmanager
@@ -84,14 +84,14 @@ async def test_batches_are_the_text_and_keep_their_distance() -> None:
 
 
 async def test_the_first_batch_comes_with_the_first_text() -> None:
-    async with asked(Answer(WORDS, fault=Stall(after=1))) as (_, _, reply):
+    async with asked(FakeAnswer(WORDS, fault=Stall(after=1))) as (_, _, reply):
         asked_at = now()
         assert await anext(reply.batches(interval=30.0)) == WORDS[0]
     assert now() - asked_at < 5
 
 
 async def test_waiting_text_is_handed_out_while_the_server_says_nothing() -> None:
-    script = Answer(WORDS, pace=100, fault=Stall(after=3))
+    script = FakeAnswer(WORDS, pace=100, fault=Stall(after=3))
     async with asked(script) as (server, _, reply):
         batches = reply.batches(interval=0.1)
         first = await anext(batches)
@@ -109,7 +109,7 @@ async def test_a_reply_that_never_lets_one_wait_is_handed_out_all_the_same() -> 
             ticks += 1
             await asyncio.sleep(0.01)
 
-    async with asked(Answer("x" * 3000, fault=Repeat(after="content"))) as (_, _, reply):
+    async with asked(FakeAnswer("x" * 3000, fault=Repeat(after="content"))) as (_, _, reply):
         ticking = asyncio.create_task(tick())
         times = []
         async for _ in reply.batches(interval=0.05):
@@ -135,7 +135,7 @@ async def test_a_slow_sink_gets_at_once_all_that_came_meanwhile() -> None:
 
 async def test_nothing_is_read_while_the_sink_works() -> None:
     """The server can write until the buffers between are full, and then no more."""
-    async with asked(Answer(["x" * 60_000], fault=Repeat(after=0))) as (server, _, reply):
+    async with asked(FakeAnswer(["x" * 60_000], fault=Repeat(after=0))) as (server, _, reply):
         request = server.requests[0]
         await anext(reply.batches(interval=0))
         read = reply.timing.bytes
@@ -203,7 +203,7 @@ def test_the_pace_holds_for_any_arrivals(
 async def test_an_error_comes_after_all_the_text_before_it(
     fault: Truncate | Reset | ErrorFrame | Stall, kind: type[CopilotError], end: End
 ) -> None:
-    script = Answer(WORDS, pace=400, fault=fault)
+    script = FakeAnswer(WORDS, pace=400, fault=fault)
     came = "".join(WORDS[:20])
     async with asked(script, timeouts=Timeouts(silence=0.3)) as (_, _, reply):
         batches: list[str] = []
@@ -219,14 +219,14 @@ async def test_a_request_is_sent_again_while_nothing_was_handed_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("async_copilot.transport.exchange.retry_pause", lambda *_: 0.0)
-    script: Script = [Answer(WORDS, fault=Reset(after=0)), PACED]
+    script: Script = [FakeAnswer(WORDS, fault=Reset(after=0)), PACED]
     async with asked(script) as (server, _, reply):
         assert "".join([batch async for batch in reply.batches(interval=0)]) == TEXT
         assert len(server.requests) == 2
 
 
 async def test_text_that_waits_in_a_batch_keeps_a_request_from_being_sent_again() -> None:
-    script: Script = [Answer(["Hel", "lo"], pace=50, fault=Reset(after=2)), "Once more"]
+    script: Script = [FakeAnswer(["Hel", "lo"], pace=50, fault=Reset(after=2)), "Once more"]
     async with asked(script) as (server, _, reply):
         batches: list[str] = []
         with pytest.raises(DisconnectedError):
@@ -236,7 +236,7 @@ async def test_text_that_waits_in_a_batch_keeps_a_request_from_being_sent_again(
 
 
 async def test_a_client_closed_meanwhile_ends_the_batches_with_their_text() -> None:
-    async with asked(Answer(WORDS, fault=Stall(after=4))) as (server, client, reply):
+    async with asked(FakeAnswer(WORDS, fault=Stall(after=4))) as (server, client, reply):
         batches: list[str] = []
         reading = asyncio.create_task(read(reply, batches, min_chars=1000))
         await server.until(lambda: server.requests[0].pieces == 4)
@@ -249,7 +249,7 @@ async def test_a_client_closed_meanwhile_ends_the_batches_with_their_text() -> N
 
 async def test_silence_counts_on_through_the_batches_it_falls_into() -> None:
     """Batches handed out meanwhile are no sign of life from the server."""
-    script = Answer(WORDS, pace=400, fault=Stall(after=20))
+    script = FakeAnswer(WORDS, pace=400, fault=Stall(after=20))
     async with asked(script, timeouts=Timeouts(silence=0.4)) as (_, _, reply):
         batches: list[str] = []
         started = now()
@@ -277,7 +277,7 @@ async def left(server: FakeServer) -> None:
 
 
 async def test_break_leaves_nothing_behind_and_the_server_sees_it() -> None:
-    script = Answer(WORDS, pace=100, fault=Stall(after=10))
+    script = FakeAnswer(WORDS, pace=100, fault=Stall(after=10))
     async with FakeServer(script) as server, CopilotClient(base_url=server.url) as client:
         async with client.stream("Hello") as reply:
             tasks = asyncio.all_tasks()
@@ -306,7 +306,7 @@ async def test_an_exception_of_the_sink_closes_the_connection() -> None:
         async for _ in reply.batches():
             raise KeyError("mine")
 
-    async with asked(Answer(WORDS, pace=50)) as (server, client, _):
+    async with asked(FakeAnswer(WORDS, pace=50)) as (server, client, _):
         with pytest.raises(KeyError, match="mine"):
             async with client.stream("Hello") as reply:
                 await edit(reply)
@@ -316,7 +316,7 @@ async def test_an_exception_of_the_sink_closes_the_connection() -> None:
 
 @pytest.mark.parametrize("after", [0, 1, 5], ids=["before text", "after the first", "waiting text"])
 async def test_cancelling_a_reader_closes_the_connection(after: int) -> None:
-    async with asked(Answer(WORDS, fault=Stall(after=after))) as (server, _, reply):
+    async with asked(FakeAnswer(WORDS, fault=Stall(after=after))) as (server, _, reply):
         reading = asyncio.create_task(read(reply, [], interval=10, min_chars=9))
         await asyncio.sleep(0.05)
         reading.cancel()
@@ -357,7 +357,7 @@ async def test_a_reply_is_read_in_one_way() -> None:
 
 
 async def test_a_pace_that_cannot_be_is_refused_before_anything_is_read() -> None:
-    async with asked(Answer(WORDS)) as (_, _, reply):
+    async with asked(FakeAnswer(WORDS)) as (_, _, reply):
         for interval in (-1, math.inf, math.nan, True):
             with pytest.raises(InvalidRequestError, match="interval"):
                 reply.batches(interval=interval)

@@ -18,13 +18,13 @@ from aiohttp import HttpVersion11, web
 from .plan import Head, Pause, Send, Step
 from .request import Request
 
-__all__ = ["Exchange"]
+__all__ = ["Playback"]
 
 # on, 0 seconds: closing sends RST and forgets what was not yet sent
 _LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-class Exchange:
+class Playback:
     """Runs the steps of an answer and notes in ``request`` how far it came.
 
     A client that leaves ends it with CancelledError (aiohttp cancels the handler) or
