@@ -35,7 +35,8 @@ ORDER = [
 ROOMS = ("wire", "transport")  # rooms of the core, whose modules stand in the table one by one
 INSIDE = {
     "fake_server": [
-        *("faults", "request", "script", "openai", "demo", "llama", "litellm", "g4f"),
+        *("faults", "request", "providers", "memory", "script", "openai", "demo", "llama"),
+        *("litellm", "g4f"),
         *("plan", "playback", "server", "__init__", "__main__"),
     ],
     "console": [

@@ -22,6 +22,7 @@ from .faults import (
     Stall,
     Truncate,
 )
+from .providers import FakeProvider
 from .request import Request
 from .script import FakeAnswer, FakeToolCall, Pace, Script
 from .server import FakeServer
@@ -31,6 +32,7 @@ __all__ = [
     "Close",
     "ErrorFrame",
     "FakeAnswer",
+    "FakeProvider",
     "FakeServer",
     "FakeToolCall",
     "HugeEvent",

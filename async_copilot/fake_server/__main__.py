@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
+from .memory import MemoryKind
 from .plan import DIALECTS
-from .request import MemoryKind
 from .script import script_from_json
 from .server import FakeServer
 

@@ -24,6 +24,8 @@ _TOLD = [
 _ASKED = re.compile(
     r"who am i\b|\bmy name\b|\bwer bin ich\b|\bwie heiße ich\b|\bmein(?:en)? name", re.IGNORECASE
 )
+# The form in which g4f turns messages into a prompt.
+_ROLE = re.compile(r"^(System|User|Assistant):", re.MULTILINE)
 _NOT_NAMES = frozenset(
     ("a", "an", "the", "not", "so", "what", "who", "fine", "good", "well", "here")
 )
@@ -41,15 +43,26 @@ def demo(request: Request) -> FakeAnswer:
 
 
 def _reply(request: Request) -> str:
-    told = _name(request.text)
-    if _ASKED.search(request.text) and not told:
-        known = [name for text in request.known if (name := _name(text))]
+    *earlier, said = _user_turns(request.text)
+    told = _name(said)
+    if _ASKED.search(said) and not told:
+        known = [name for text in (*request.known, *earlier) if (name := _name(text))]
         return _about(known[-1]) if known else "I do not know your name: you have not told me yet."
     if told:
         return f"Hello {told}! I am fine, thank you. How can I help you today?"
-    if re.match(r"\s*(?:hello|hi|hey|good \w+|hallo)\b", request.text, re.IGNORECASE):
+    if re.match(r"\s*(?:hello|hi|hey|good \w+|hallo)\b", said, re.IGNORECASE):
         return "Hello! I am fine, thank you. What is your name?"
-    return f'You said: "{request.text}" I am only a demo, but I remember names.'
+    return f'You said: "{said}" I am only a demo, but I remember names.'
+
+
+def _user_turns(text: str) -> list[str]:
+    """What the user said: ``text``, or the lines of the user where it is a transcript."""
+    if not _ROLE.match(text):
+        return [text]
+    # Split at a group, the roles and what each said alternate, after what stands before them.
+    _, *rest = _ROLE.split(text)
+    turns = zip(rest[::2], rest[1::2], strict=True)
+    return [said.strip() for role, said in turns if role == "User"] or [text]
 
 
 def _name(text: str) -> str | None:

@@ -8,13 +8,30 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
+from .faults import ErrorFrame
+from .memory import MemoryKind
 from .openai import Envelope, OpenAI, Part, Problem, frame, to_json
-from .request import MemoryKind
 from .script import FakeAnswer, FakeToolCall
 
 __all__ = ["G4F", "G4F0490", "G4F817"]
+
+# Exceptions of a provider that have a status of their own: in every release that has statuses.
+_STATUSES = {
+    "MissingAuthError": 401,
+    "NoValidHarFileError": 401,
+    "ModelNotFoundError": 404,
+    "ProviderNotFoundError": 404,
+    "RateLimitError": 429,
+}
+# What 8.8.6 tells of them; the texts of all others it hides.
+_TOLD = {
+    "MissingAuthError": "MissingAuthError: Authentication required",
+    "ModelNotFoundError": "ModelNotFoundError: Model not found",
+    "ProviderNotFoundError": "ProviderNotFoundError: Provider not found",
+}
 
 
 class G4F(OpenAI):
@@ -85,6 +102,7 @@ class G4F(OpenAI):
         return json.dumps(whole, default=dict).encode()
 
     hidden = "Request execution failed"
+    unknown = "Provider not found: {}"
 
     def refused(self, problem: Problem, envelope: Envelope) -> tuple[int, bytes]:
         where: list[Any] = ["body"] + ["messages"] * (problem in ("missing", "type"))
@@ -96,6 +114,19 @@ class G4F(OpenAI):
         }
         message, kind = words.get(problem, ("Field required", "missing"))
         return 422, to_json({"detail": [{"loc": where, "message": message, "type": kind}]})
+
+    def failure(self, raised: str, envelope: Envelope, *, stream: bool) -> FakeAnswer:
+        """Before its first piece a provider's exception is a status of its own."""
+        kind = raised.partition(":")[0]
+        body = self.error(self.failure_text(raised), 500, envelope)
+        return FakeAnswer(status=_STATUSES.get(kind, 500), body=body)
+
+    def failure_text(self, raised: str) -> str:
+        """What this release tells of the exception "CLASS: text"."""
+        return _TOLD.get(raised.partition(":")[0], self.hidden)
+
+    def no_provider(self, name: str, envelope: Envelope) -> bytes:
+        return json.dumps({"error": {"message": self.unknown.format(name)}}).encode()
 
     def unauthorized(self, envelope: Envelope) -> tuple[int, dict[str, str], bytes]:
         body = json.dumps({"error": {"message": "Not authenticated"}}).encode()
@@ -123,12 +154,27 @@ class G4F817(G4F):
     error_done = True
     hidden = "RuntimeError: the provider failed"
 
+    def failure_text(self, raised: str) -> str:
+        return raised if ":" in raised else f"{raised}: the provider failed"
+
+    unknown = "Provider with label '{}' not found"
+
 
 class G4F0490(G4F817):
     """g4f 0.4.9.0: memory by ``conversation_id``, no ``conversation``, no reasoning of its own."""
 
     memory: ClassVar[MemoryKind] = "id"
     headers_first = True
+
+    def failure(self, raised: str, envelope: Envelope, *, stream: bool) -> FakeAnswer:
+        """In a stream it is an error frame after a 200, even before the first piece."""
+        if not stream:
+            return super().failure(raised, envelope, stream=stream)
+        return FakeAnswer(fault=ErrorFrame(self.failure_text(raised), after="headers"))
+
+    def no_provider(self, name: str, envelope: Envelope) -> bytes:
+        message = f"ProviderNotFoundError: Provider not found: {name}"
+        return self.error(message, 404, replace(envelope, provider=name))
 
     def call_parts(self, answer: FakeAnswer) -> list[Part]:
         return []  # this release drops them in a stream

@@ -17,7 +17,8 @@ from uuid import uuid4
 
 import orjson
 
-from .request import MemoryKind, Request
+from .memory import MemoryKind, Turn
+from .request import Request
 from .script import FakeAnswer, FakeToolCall, pieces_of
 
 __all__ = ["Envelope", "OpenAI", "Part", "Problem", "envelope_of", "frame", "to_json"]
@@ -47,16 +48,16 @@ class Envelope:
     choices: int = 1
 
 
-def envelope_of(request: Request, conversation_key: str) -> Envelope:
+def envelope_of(request: Request, turn: Turn) -> Envelope:
     """The envelope of the answer to this request, made up now."""
     body = request.body
-    options, number, provider = (body.get(key) for key in ("stream_options", "n", "provider"))
+    options, number = body.get("stream_options"), body.get("n")
     return Envelope(
         id=f"chatcmpl-{uuid4().hex[:28]}",
         created=int(time.time()),
         model=request.model or "",
-        provider=provider if isinstance(provider, str) else "Copilot",
-        conversation={"conversation_id": conversation_key},
+        provider=turn.provider,
+        conversation=turn.handle,
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
         prompt_bytes=len(request.text.encode("utf-8", "replace")),
         conversation_id=request.conversation_id,
@@ -216,6 +217,14 @@ class OpenAI:
         }
         unread = "We could not parse the JSON body of your request."
         return 400, self.error(texts.get(problem, unread), 400, envelope)
+
+    def failure(self, raised: str, envelope: Envelope, *, stream: bool) -> FakeAnswer:
+        """The answer where a g4f provider raises "CLASS: text" instead of answering."""
+        raise NotImplementedError  # pragma: no cover  # only g4f has providers
+
+    def no_provider(self, name: str, envelope: Envelope) -> bytes:
+        """The body of the 404 where a g4f server has no provider of this name."""
+        raise NotImplementedError  # pragma: no cover  # only g4f has providers
 
     def unauthorized(self, envelope: Envelope) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body where the key is missing or wrong."""

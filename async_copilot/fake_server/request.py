@@ -1,24 +1,21 @@
-"""What a fake chat server saw and what it remembers. No I/O, nothing of ours imported.
+"""What a fake chat server saw. No I/O, nothing of ours imported.
 
 In: the bytes of a request. Out: a ``Request``, in which the server also notes how the
-answer went; and ``Memory``, which says what the server knows in that conversation.
+answer went.
 """
 
 from __future__ import annotations
 
 import json
-import uuid
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-__all__ = ["Memory", "MemoryKind", "Request", "problem_of", "read_request", "user_texts"]
+__all__ = ["Request", "problem_of", "read_request", "user_texts"]
 
-MemoryKind: TypeAlias = Literal["echo", "crosstalk", "id", "messages", "none"]
-"""How a conversation goes on. "echo": by the ``conversation`` object sent back (g4f 8.x).
-"crosstalk": that, and g4f 8.x's cache, by which two clients with the same system message
-share a conversation. "id": by ``conversation_id`` (g4f 0.4.9.0). "messages": by the
-messages of the request alone (OpenAI and the like). "none": every request is the first."""
+# g4f's path for one provider; it goes before the field of that name.
+_PROVIDER_PATH = re.compile(r"/api/([^/]+)/")
 
 
 @dataclass(slots=True, eq=False)
@@ -26,6 +23,7 @@ class Request:
     """A chat request and what became of it. Headers and handles are not in its repr.
 
     messages, text: the message list, and the text of the last user message.
+    provider:   the g4f provider it names, in its path or its body; None where it names none.
     body:       the parsed JSON object, {} where it was none; ``raw`` are its bytes.
     connection: 1 for the first TCP connection the server accepted, and so on.
     known:      earlier user messages of this conversation that the server remembers.
@@ -42,6 +40,7 @@ class Request:
     messages: list[Any] = field(repr=False)
     text: str
     model: str | None
+    provider: str | None
     stream: bool
     conversation_id: str | None = field(repr=False)
     conversation: dict[str, Any] | None = field(repr=False)
@@ -62,6 +61,8 @@ def read_request(path: str, headers: Mapping[str, str], raw: bytes) -> Request:
     handle = body.get("conversation")
     model, name = body.get("model"), body.get("conversation_id")
     users = user_texts(messages)
+    path_provider = _PROVIDER_PATH.match(path)
+    provider = path_provider[1] if path_provider else body.get("provider")
     return Request(
         path=path,
         headers=headers,
@@ -70,6 +71,7 @@ def read_request(path: str, headers: Mapping[str, str], raw: bytes) -> Request:
         messages=messages if isinstance(messages, list) else [],
         text=users[-1] if users else "",
         model=model if isinstance(model, str) else None,
+        provider=provider if isinstance(provider, str) else None,
         stream=body.get("stream") is True,
         conversation_id=name if isinstance(name, str) else None,
         conversation=handle if isinstance(handle, dict) else None,
@@ -111,56 +113,3 @@ def _text(content: object) -> str:
     parts = content if isinstance(content, list) else []
     texts = (part.get("text") for part in parts if isinstance(part, dict))
     return "".join(text for text in texts if isinstance(text, str))
-
-
-class Memory:
-    """Conversations by their key, each the list of its user messages."""
-
-    def __init__(self, kind: MemoryKind) -> None:
-        self.kind = kind
-        self._texts: dict[str, list[str]] = {}
-        self._cache: dict[str, str] = {}
-
-    def recall(self, request: Request) -> str:
-        """Sets ``request.known``; returns the conversation's key, a new one where it has none."""
-        if self.kind == "messages":
-            request.known = tuple(user_texts(request.messages)[:-1])
-        key = self._key(request)
-        if key in self._texts:
-            request.known = tuple(self._texts[key])
-        return key
-
-    def keep(self, key: str, request: Request) -> None:
-        """Remembers the request's text under the key ``recall`` gave for it."""
-        self._texts.setdefault(key, []).append(request.text)
-        if self.kind == "crosstalk" and (shared := _shared_key(request)):
-            self._cache[shared] = key
-
-    def _key(self, request: Request) -> str:
-        new = str(uuid.uuid4())
-        if self.kind == "id":
-            return request.conversation_id or new
-        if self.kind not in ("echo", "crosstalk"):
-            return new
-        if self.kind == "crosstalk" and (shared := _shared_key(request)) in self._cache:
-            return self._cache[shared]
-        echoed = (request.conversation or {}).get("conversation_id")
-        # An id of a server that was stopped since: the conversation starts anew, under a new id.
-        return echoed if isinstance(echoed, str) and echoed in self._texts else new
-
-
-def _shared_key(request: Request) -> str:
-    """g4f 8.x's cache key: the model and all but the last user and last assistant message.
-
-    Empty where nothing is left: one user message alone is never cached.
-    """
-    rest = list(request.messages)
-    for role in ("user", "assistant"):
-        at = [n for n, message in enumerate(rest) if _role(message) == role]
-        if at:
-            del rest[at[-1]]
-    return json.dumps([request.model, rest]) if rest else ""
-
-
-def _role(message: object) -> object:
-    return message.get("role") if isinstance(message, dict) else None

@@ -9,7 +9,7 @@ import inspect
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, get_args
@@ -18,10 +18,12 @@ import orjson
 from aiohttp import web
 
 from .demo import demo
+from .memory import Memory, MemoryKind
 from .openai import Envelope, envelope_of
 from .plan import DIALECTS, DialectName, plan
 from .playback import Playback
-from .request import Memory, MemoryKind, Request, problem_of, read_request
+from .providers import FakeProvider, Providers, Route, provider_page
+from .request import Request, problem_of, read_request
 from .script import FakeAnswer, Script, answers_of, as_answer
 
 __all__ = ["FakeServer"]
@@ -39,6 +41,8 @@ class FakeServer:
                 "litellm" or "llama".
     memory:     how a conversation goes on ("echo", "crosstalk", "id", "messages",
                 "none"); None: as the dialect's server does.
+    providers:  those behind a g4f server, as ``FakeProvider``; the first is asked where a request
+                names none, another name is a 404. None: any name is a provider like Copilot.
     api_key:    the key a request must bring; None takes every request.
     host, port: where to listen; port 0 is a free one.
     keep_alive: seconds an idle connection stays open.
@@ -56,6 +60,7 @@ class FakeServer:
         *,
         dialect: DialectName = "g4f",
         memory: MemoryKind | None = None,
+        providers: Sequence[FakeProvider] | None = None,
         api_key: str | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
@@ -72,7 +77,11 @@ class FakeServer:
         self._answers = None if callable(script) else answers_of(script)
         self._function = script if callable(script) else demo
         self._dialect = DIALECTS[dialect]
+        if providers is not None and not dialect.startswith("g4f"):
+            raise ValueError(f"providers are those of a g4f server, not of dialect={dialect!r}")
         self._memory = Memory(memory or self._dialect.memory)
+        self._providers = Providers(providers or ())
+        self._lists_providers = dialect.startswith("g4f")
         self._api_key = api_key
         self._address = (host, port)
         self._keep_alive = keep_alive
@@ -102,6 +111,10 @@ class FakeServer:
                     return
                 seen = f"{len(self.requests)} requests, {self.disconnects} disconnects"
                 raise TimeoutError(f"not within {within:g} s; the server saw {seen}") from None
+
+    def forget(self) -> None:
+        """Forgets every conversation, as a server does that is started again."""
+        self._memory.forget()
 
     # ---- start and stop
 
@@ -144,6 +157,10 @@ class FakeServer:
         raw = await http.content.read()  # not http.read(), which has a limit
         if http.method == "POST" and _CHAT.fullmatch(http.path):
             return await self._chat(http, raw)
+        if http.method in ("GET", "HEAD") and self._lists_providers:
+            listed = provider_page(http.path, self._providers)
+            if listed is not None:
+                return _json(200, orjson.dumps(listed))
         return _elsewhere(http.method, http.path)
 
     async def _chat(self, http: web.BaseRequest, raw: bytes) -> web.StreamResponse:
@@ -165,17 +182,22 @@ class FakeServer:
         return response
 
     async def _answer(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
-        key = self._memory.recall(request)
-        envelope = envelope_of(request, key)
-        refused = self._refused(request, envelope)
-        if refused is None:
+        route = self._providers.route(request.provider)
+        turn = self._memory.turn(request, route or Route(FakeProvider("Copilot", memory="none")))
+        request.known = turn.known
+        envelope = envelope_of(request, turn)
+        answer = self._refused(request, envelope)
+        if answer is None and route is None:
+            body = self._dialect.no_provider(request.provider or "", envelope)
+            answer = FakeAnswer(status=404, headers=_JSON, body=body)
+        if answer is None and turn.failure:
+            answer = self._dialect.failure(turn.failure, envelope, stream=request.stream)
+        if answer is None:
             answer = await self._pick(request)
             if answer.status == 200 and answer.body is None:
-                self._memory.keep(key, request)
+                self._memory.keep(turn, request)
             if answer.conversation is not None:
                 envelope = replace(envelope, conversation=answer.conversation)
-        else:
-            answer = refused
         playback = Playback(http, request, self._news.set)
         await playback.run(plan(answer, self._dialect, envelope, stream=request.stream))
         return await playback.finish(close=self._dialect.closes and request.stream)

@@ -1,0 +1,134 @@
+"""The providers behind a fake g4f server, as data. No I/O.
+
+In: the names of a request. Out: a ``Route``, which says what provider answers it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, replace
+from typing import Any, Literal
+
+__all__ = ["FakeProvider", "Providers", "Route", "provider_page"]
+
+_MODELS = re.compile(r"/api/([^/]+)/models/?")
+
+
+@dataclass(frozen=True, slots=True)
+class FakeProvider:
+    """One provider behind a g4f server.
+
+    memory: "handle": it keeps its conversations and gives a ``conversation`` object for each
+            (Copilot). "history": it gives none and reads every message of a request. "none":
+            it gives none and reads the last user message alone.
+    strict: True fails with 500 where the handle is not one that this provider gave; False
+            begins a new conversation then, as if there were no handle.
+    turns:  the most turns of one conversation; each later one fails with 500
+            (ConversationLimitError). None: no limit.
+    raises: what it raises on every request instead of answering, as "CLASS" or "CLASS: text".
+            "MissingAuthError" and "NoValidHarFileError" want a login (401), "RateLimitError"
+            is 429, "ModelNotFoundError" 404, any other class 500.
+    pool:   the names of other providers: it passes its requests to them, one after the other,
+            and passes over those that raise something. Its handle holds theirs by name.
+    label:  what it is called in the list of providers.
+    models: what ``/api/NAME/models`` lists.
+    """
+
+    name: str
+    _: KW_ONLY
+    memory: Literal["handle", "history", "none"] = "handle"
+    strict: bool = False
+    turns: int | None = None
+    raises: str = ""
+    pool: Sequence[str] = ()
+    label: str | None = None
+    models: Sequence[str] = ("default",)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name:
+            raise ValueError(f"name={self.name!r}: the provider's name, such as 'Copilot'")
+        if self.memory not in ("handle", "history", "none"):
+            raise ValueError(f"memory={self.memory!r}: 'handle', 'history' or 'none'")
+        turns = self.turns
+        if turns is not None and (type(turns) is not int or turns < 1):
+            raise ValueError(f"turns={turns!r}: None, or 1 and more")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The provider that answers a request, and the pool that chose it, if one did."""
+
+    provider: FakeProvider
+    pool: FakeProvider | None = None
+
+
+class Providers:
+    """The providers of one server; the first is asked where a request names none."""
+
+    def __init__(self, providers: Sequence[FakeProvider]) -> None:
+        self.listed = tuple(providers) or (FakeProvider("Copilot"),)
+        self._open = not providers
+        self._named = {provider.name: provider for provider in self.listed}
+        if len(self._named) < len(self.listed):
+            raise ValueError("providers: two of them have the same name")
+        for pool in self.listed:
+            for name in pool.pool:
+                if name not in self._named or self._named[name].pool:
+                    raise ValueError(f"the pool {pool.name} has {name!r}: not one of the providers")
+        self._turn = dict.fromkeys(self._named, 0)
+
+    def named(self, name: str) -> FakeProvider | None:
+        """The provider of this name, or None."""
+        return self._named.get(name)
+
+    def route(self, name: str | None) -> Route | None:
+        """Who answers a request for the provider ``name``; None: nobody has that name."""
+        if self._open:
+            return Route(FakeProvider(name or "Copilot"))
+        provider = self.listed[0] if name is None else self._named.get(name)
+        if provider is None or not provider.pool:
+            return None if provider is None else Route(provider)
+        able = [one for one in map(self._named.__getitem__, provider.pool) if not one.raises]
+        if not able:
+            return Route(replace(provider, raises=self._why(provider)), provider)
+        self._turn[provider.name] += 1
+        return Route(able[(self._turn[provider.name] - 1) % len(able)], provider)
+
+    def _why(self, pool: FakeProvider) -> str:
+        """What a pool raises of which every provider failed: one failure is handed on as it is."""
+        failures = [f"{name}: {self._named[name].raises}" for name in pool.pool]
+        if len(failures) == 1:
+            return self._named[pool.pool[0]].raises
+        return "RetryProviderError: RetryProvider failed:\n" + "\n".join(failures)
+
+
+def provider_page(path: str, providers: Providers) -> Any:
+    """What g4f answers to GET ``/v1/providers`` and ``/api/NAME/models``; None: another path."""
+    if path.rstrip("/") == "/v1/providers":
+        return [
+            {"id": one.name, "object": "provider", "created": 0, "url": None, "label": one.label}
+            for one in providers.listed
+        ]
+    asked = _MODELS.fullmatch(path)
+    provider = providers.named(asked[1]) if asked else None
+    if provider is None:
+        return None
+    return {
+        "object": "list",
+        "data": [
+            {
+                "id": model,
+                "object": "model",
+                "created": 0,
+                "owned_by": provider.label or provider.name,
+                "image": False,
+                "vision": False,
+                "audio": False,
+                "video": False,
+                "type": "chat",
+                "count": 0,
+            }
+            for model in provider.models
+        ],
+    }
