@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from .conversation import Conversation, Memory
-from .errors import ClientClosedError, InvalidRequestError, WrongLoopError
+from .errors import ClientClosedError, Hint, InvalidRequestError, WrongLoopError
 from .observer import Observer
 from .reply import Reply
 from .transport.clocks import Timeouts
@@ -249,15 +249,15 @@ class CopilotClient:
         loop = asyncio.get_running_loop()
         if self._closed or (self._session is not None and self._session.closed):
             raise ClientClosedError(
-                "the client, or the session it borrows, is closed; make a new one"
+                "the client, or the session it borrows, is closed", hint=Hint("make a new one")
             )
         if self._loop is None:
             self._loop = loop
             self._closing = loop.create_future()
         elif self._loop is not loop:
             raise WrongLoopError(
-                "this client was first used in another event loop, where its connections "
-                "live; make one client for each asyncio.run()"
+                "this client was first used in another event loop, where its connections live",
+                hint=Hint("make one client for each asyncio.run()"),
             )
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -299,7 +299,8 @@ def _completions_url(base_url: str) -> URL:
     url = parse_url(base_url) if isinstance(base_url, str) else None
     if url is None:
         raise InvalidRequestError(
-            f"base_url={base_url!r} is no address of a server; it looks like {DEFAULT_BASE_URL!r}"
+            f"this is not a server URL: {base_url!r}",
+            hint=Hint(f"give {{option}} such as {DEFAULT_BASE_URL}", "base_url"),
         )
     path = url.path.rstrip("/")
     if not path.endswith("/chat/completions"):
@@ -311,11 +312,13 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Return a copy; raise for what is no header by RFC 9110, 5.1 and 5.5."""
     for name, value in headers.items():
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise InvalidRequestError(f"{name!r} is no name of a header: letters, digits and -")
+            raise InvalidRequestError(
+                f"{name!r} is not a header name", hint=Hint("use letters, digits and -")
+            )
         if not isinstance(value, str) or _CONTROL.search(value):
             what = "api_key" if name == "Authorization" else f"header {name!r}"
             raise InvalidRequestError(
-                f"{what} is no str, or holds a line break or control character, which no "
-                f"header can; strip it"
+                f"{what} must be a str without line breaks and control characters",
+                hint=Hint("check {option}", what),
             )
     return dict(headers)

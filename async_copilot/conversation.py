@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Literal, Protocol, Self, TypeAlias, get_args
 
-from .errors import AmnesiaWarning, InvalidRequestError, TurnInProgressError
+from .errors import AmnesiaWarning, Hint, InvalidRequestError, TurnInProgressError
 from .reply import Reply
 from .wire.chat import Messages, request_messages
 
@@ -64,7 +64,9 @@ class Conversation:
         **options: Any,
     ) -> None:
         if memory not in _MEMORIES:
-            raise InvalidRequestError(f'memory={memory!r}; it is "server" (g4f) or "client"')
+            raise InvalidRequestError(
+                f"memory={memory!r}", hint=Hint('it is "server" (g4f) or "client"')
+            )
         self.id = str(uuid.uuid4())
         self.handle: dict[str, Any] | None = None
         self.memory = memory
@@ -111,8 +113,11 @@ class Conversation:
     ) -> AsyncIterator[Reply]:
         if self._busy:
             raise TurnInProgressError(
-                "a turn of this conversation is running; await its end first, or make "
-                "another conversation for questions asked side by side"
+                "a turn of this conversation is running",
+                hint=Hint(
+                    "await its end first, or make another conversation for questions asked "
+                    "side by side"
+                ),
             )
         messages = request_messages(message)
         self._busy = True
@@ -156,9 +161,9 @@ class Conversation:
             if saved["format"] != _FORMAT:
                 raise ValueError(f"format {saved['format']!r}; this release reads {_FORMAT}")
             if not isinstance(saved["history"], list):
-                raise TypeError("its history is no list")
+                raise TypeError("its history is not a list")
             if not isinstance(saved["system"], str | None):
-                raise TypeError("its system prompt is no text")
+                raise TypeError("its system prompt is not a str")
             settings = ("memory", "system", "model", "provider", "keep_partial")
             chat = cls(client, **{name: saved[name] for name in settings}, **options)
             chat.id = str(uuid.UUID(saved["id"]))
@@ -167,8 +172,8 @@ class Conversation:
             chat._messages = request_messages(saved["history"])
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise InvalidRequestError(
-                f"this is no saved conversation ({type(error).__name__}: {error}); give "
-                f"what to_dict() returned"
+                f"this is not a saved conversation ({type(error).__name__}: {error})",
+                hint=Hint("give what to_dict() returned"),
             ) from error
         return chat
 
@@ -189,7 +194,8 @@ class Conversation:
         if len(messages) != 1 or messages[0].get("role") != "user":
             raise InvalidRequestError(
                 'with memory="server" a turn is one user message, since g4f drops the '
-                'others or shares them between clients; use memory="client" for more'
+                "others or shares them between clients",
+                hint=Hint("use {option} for more", 'memory="client"'),
             )
         if self.system and not self._begun:
             return [_with_system(self.system, messages[0])]

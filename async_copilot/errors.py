@@ -43,6 +43,7 @@ key); then its kind is in the message and the chain is cut.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ __all__ = [
     "DisconnectedError",
     "EventTooLargeError",
     "HTTPStatusError",
+    "Hint",
     "InvalidHTTPError",
     "InvalidRequestError",
     "MalformedDataError",
@@ -85,12 +87,37 @@ __all__ = [
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What to do about an error, apart from what happened.
+
+    action: a clause such as "if the server needs longer, raise {option}"; ``{option}``
+        stands where the option goes.
+    option: as a program spells it, "Timeouts(silence=...)"; "" where none is named.
+
+    ``str()`` gives the action with the option in its place. A front end with options of
+    its own puts theirs there: ``error.hint.spelled("--timeout-silence")``.
+    """
+
+    action: str
+    option: str = ""
+
+    def __str__(self) -> str:
+        return self.spelled(self.option)
+
+    def spelled(self, option: str) -> str:
+        """Return the action with another spelling of the option."""
+        return self.action.replace("{option}", option)
+
+
 class CopilotError(Exception):
     """Base of every error raised by this package.
 
-    Every error has every attribute below, None where it does not apply, so a
-    handler needs no ``hasattr``.
+    ``str()`` gives what happened, the values and what to do. Every error has every
+    attribute below, None where it does not apply, so a handler needs no ``hasattr``.
 
+    message:     str, what happened, with the values.
+    hint:        Hint, what to do about it.
     status:      int, the HTTP status, where a response had come.
     code:        str, the server's own ``error.code`` (numbers as text).
     type:        str, the server's own ``error.type``.
@@ -103,6 +130,7 @@ class CopilotError(Exception):
     Picklable with its attributes; the reply travels as a snapshot.
     """
 
+    hint: Hint | None = None
     status: int | None = None
     code: str | None = None
     type: str | None = None
@@ -118,8 +146,11 @@ class CopilotError(Exception):
 
     @property
     def message(self) -> str:
-        """What ``str()`` gives: what happened, the values, the fix."""
+        """What happened, with the values."""
         return str(self.args[0])
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}; {self.hint}"
 
     def __reduce__(self) -> tuple[Any, ...]:
         # OSError's own __reduce__ (ConnectionError, TimeoutError) loses attributes.

@@ -16,7 +16,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .errors import InvalidRequestError
+from .errors import Hint, InvalidRequestError
 
 __all__ = ["MAX_IMAGE_BYTES", "image_part", "text_part", "tool_result"]
 
@@ -77,7 +77,9 @@ def image_part(
     image = {"url": url}
     if detail is not None:
         if not isinstance(detail, str):
-            raise InvalidRequestError(f'detail is {_kind(detail)}; give "low", "high" or "auto"')
+            raise InvalidRequestError(
+                f"detail is {_kind(detail)}", hint=Hint('give "low", "high" or "auto"')
+            )
         image["detail"] = detail
     return {"type": "image_url", "image_url": image}
 
@@ -93,42 +95,49 @@ def tool_result(call_id: str, content: Any) -> dict[str, Any]:
     """
     if not isinstance(call_id, str) or not call_id:
         raise InvalidRequestError(
-            f"tool_result() needs the id of the tool call, a str, not {call_id!r}; for a server "
-            f"that gives none, put one of your own into the call and into its result"
+            f"tool_result() needs the id of the tool call, a str, not {call_id!r}",
+            hint=Hint(
+                "for a server that gives none, put one of your own into the call and its result"
+            ),
         )
     if not isinstance(content, str):
         try:
             content = json.dumps(content, ensure_ascii=False, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise InvalidRequestError(
-                f"the result of {call_id} cannot be written as JSON ({error}); give a str"
+                f"the result of {call_id} cannot be written as JSON ({error})",
+                hint=Hint("give a str"),
             ) from error
     return {"role": "tool", "tool_call_id": call_id, "content": content}
 
 
 def _check_url(url: str, media_type: str | None) -> None:
     if not isinstance(url, str):
-        raise InvalidRequestError(f"url is {_kind(url)}; give a str")
+        raise InvalidRequestError(f"url is {_kind(url)}", hint=Hint("give a str"))
     if not _SCHEME.match(url):
         raise InvalidRequestError(
-            f"url={url[:80]!r} is no address that a server could fetch; a file of yours goes "
-            f"into path="
+            f"url={url[:80]!r} is not a URL that a server could fetch",
+            hint=Hint("give a file of yours as {option}", "path="),
         )
     if media_type is not None:
-        raise InvalidRequestError("media_type goes with data= or path=; a url says its own type")
+        raise InvalidRequestError(
+            "media_type goes with data= or path=",
+            hint=Hint("leave it out: a url says its own type"),
+        )
 
 
 def _bytes_of(data: object) -> bytes:
     if not isinstance(data, (bytes, bytearray, memoryview)):
         raise InvalidRequestError(
-            f"data is {_kind(data)}; give the bytes of an image file, or an address as url="
+            f"data is {_kind(data)}",
+            hint=Hint("give the bytes of an image file, or its address as {option}", "url="),
         )
     return _checked(bytes(data), "data")
 
 
 def _bytes_at(path: object) -> bytes:
     if not isinstance(path, (str, os.PathLike)):
-        raise InvalidRequestError(f"path is {_kind(path)}; give a str or a Path")
+        raise InvalidRequestError(f"path is {_kind(path)}", hint=Hint("give a str or a Path"))
     file = Path(path)
     data = b""
     try:
@@ -142,17 +151,17 @@ def _bytes_at(path: object) -> bytes:
             f"path={str(file)!r} cannot be read ({error.strerror})"
         ) from error
     if not regular:
-        raise InvalidRequestError(f"path={str(file)!r} is no file")
+        raise InvalidRequestError(f"path={str(file)!r} is not a file")
     return _checked(data, f"path={str(file)!r}")
 
 
 def _checked(data: bytes, what: str) -> bytes:
     if not data:
-        raise InvalidRequestError(f"{what} is empty; an image has bytes")
+        raise InvalidRequestError(f"{what} is empty", hint=Hint("give an image"))
     if len(data) > MAX_IMAGE_BYTES:
         raise InvalidRequestError(
-            f"{what} holds more than {MAX_IMAGE_BYTES:,} bytes, which no server takes; scale "
-            f"the image down, or give its address as url="
+            f"{what} holds more than {MAX_IMAGE_BYTES:,} bytes, which no server takes",
+            hint=Hint("scale the image down, or give its address as {option}", "url="),
         )
     return data
 
@@ -163,12 +172,13 @@ def _media_type(data: bytes, media_type: str | None) -> str:
             if signature.match(data):
                 return known
         raise InvalidRequestError(
-            f"this is no PNG, JPEG, GIF or WebP (it begins {data[:12]!r}); if it is an image, "
-            f"say which, as media_type="
+            f"this is not a PNG, JPEG, GIF or WebP (it begins {data[:12]!r})",
+            hint=Hint("if it is an image, give its type as {option}", "media_type="),
         )
     if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
         raise InvalidRequestError(
-            f'media_type={media_type!r} is no image type; it looks like "image/png"'
+            f"media_type={media_type!r} is not an image type",
+            hint=Hint('it looks like "image/png"'),
         )
     return media_type
 

@@ -12,6 +12,7 @@ from .errors import (
     ClockError,
     CopilotError,
     DisconnectedError,
+    Hint,
     ReplyInUseError,
     TruncatedError,
 )
@@ -126,8 +127,11 @@ class Reply(Answer):
     def _only_reader(reading: Any, *, other: object) -> None:
         if other is not None or (reading is not None and reading.ag_running):
             raise ReplyInUseError(
-                "this reply is being read already: one task reads it, either as text "
-                "(async for text in reply), as reply.chunks() or as reply.batches()"
+                "this reply is being read already",
+                hint=Hint(
+                    "read it in one task, either as text (async for text in reply), as "
+                    "reply.chunks() or as reply.batches()"
+                ),
             )
 
     # ------------------------------------------------------------------ from bytes to deltas
@@ -255,7 +259,9 @@ class Reply(Answer):
         observer: Observer | None = None,
     ) -> None:
         if self._filled_from is not None:
-            raise ReplyInUseError("a Reply is filled once; make a new one for each response")
+            raise ReplyInUseError(
+                "a Reply is filled once", hint=Hint("make a new one for each response")
+            )
         self._filled_from = source
         self._observer = observer
         self._strict = strict
@@ -275,7 +281,9 @@ class Reply(Answer):
     async def _enter(self) -> None:
         """Get the body before anything is read; raise what stands against it."""
         if self._body is not None or self.end is not None:
-            raise ReplyInUseError("this stream was entered before; call stream() again")
+            raise ReplyInUseError(
+                "this stream was entered before", hint=Hint("call stream() again")
+            )
         if self._observer is not None:
             tell(self._observer.on_start, self)
         try:
@@ -364,8 +372,8 @@ class Reply(Answer):
         came = f"{events} events and {len(self.text):,} characters" if events else "no event at all"
         return TruncatedError(
             f"the answer was cut off: the body ended after {came}, with neither a "
-            f"finish_reason nor [DONE]; what came is in error.reply.text, and "
-            f"strict=False accepts such answers"
+            f"finish_reason nor [DONE]",
+            hint=Hint("{option} accepts such answers", "strict=False"),
         )
 
     def _leave(self, failure: CopilotError | None = None) -> None:

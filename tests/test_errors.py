@@ -12,7 +12,7 @@ import pytest
 
 import async_copilot
 from async_copilot import errors
-from async_copilot.errors import AmnesiaWarning, CopilotError, EventTooLargeError
+from async_copilot.errors import AmnesiaWarning, CopilotError, EventTooLargeError, Hint
 from async_copilot.reply import Reply
 from async_copilot.wire.answer import Answer, End
 from async_copilot.wire.sse import ServerSentEvent
@@ -39,7 +39,7 @@ def drawn() -> Iterator[tuple[str, str | None, str | None]]:
 
 def test_the_tree_drawn_is_the_tree_in_the_code() -> None:
     tree = list(drawn())
-    assert sorted(name for name, _, _ in tree) == sorted(errors.__all__)
+    assert sorted(name for name, _, _ in tree) == sorted({*errors.__all__} - {"Hint"})
     for name, parent, kind in tree:
         ours = [
             base for base in getattr(errors, name).__bases__ if base.__module__ == errors.__name__
@@ -64,12 +64,21 @@ def test_an_error_says_what_it_is(kind: type[CopilotError]) -> None:
     assert issubclass(kind, Exception)
 
 
+def test_an_error_keeps_what_happened_and_what_to_do_apart() -> None:
+    hint = Hint("if the server means it, raise {option}", "max_event_bytes")
+    error = EventTooLargeError("an event of 9 bytes", hint=hint, limit=8)
+    assert error.message == "an event of 9 bytes"
+    assert str(error) == "an event of 9 bytes; if the server means it, raise max_event_bytes"
+    assert hint.spelled("--max-event") == "if the server means it, raise --max-event"
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)  # noqa: S301  # our own bytes
+
+
 @EACH
 def test_an_error_has_every_attribute_from_the_start(kind: type[CopilotError]) -> None:
     error = kind("what happened")
     assert str(error) == error.message == "what happened"
     assert error.args == ("what happened",)
-    for name in ("status", "code", "type", "body", "request_id", "retry_after", "reply"):
+    for name in ("hint", "status", "code", "type", "body", "request_id", "retry_after", "reply"):
         assert getattr(error, name) is None
     assert error.retries == 0
 

@@ -104,13 +104,13 @@ def test_detail_is_sent_where_given() -> None:
         ({"url": "http://x/", "detail": 5}, "detail is a int"),
         ({"data": "text"}, "data is a str"),
         ({"data": b""}, "data is empty"),
-        ({"data": b"BM no known image"}, "no PNG, JPEG, GIF or WebP"),
+        ({"data": b"BM no known image"}, "not a PNG, JPEG, GIF or WebP"),
         ({"data": b"<svg/>"}, "media_type="),
-        ({"data": PNG, "media_type": "png"}, "no image type"),
-        ({"data": PNG, "media_type": "image/"}, "no image type"),
-        ({"data": PNG, "media_type": "image/png;base64,AAAA"}, "no image type"),
-        ({"data": PNG, "media_type": "text/html"}, "no image type"),
-        ({"data": PNG, "media_type": 5}, "no image type"),
+        ({"data": PNG, "media_type": "png"}, "not an image type"),
+        ({"data": PNG, "media_type": "image/"}, "not an image type"),
+        ({"data": PNG, "media_type": "image/png;base64,AAAA"}, "not an image type"),
+        ({"data": PNG, "media_type": "text/html"}, "not an image type"),
+        ({"data": PNG, "media_type": 5}, "not an image type"),
         ({"path": 5}, "path is a int"),
         ({"path": b"a.png"}, "path is a bytes"),
     ],
@@ -125,12 +125,12 @@ def test_what_cannot_be_read_is_no_image(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer
     for name, why in (
-        ("missing", "is no file"),
-        (".", "is no file"),
-        ("pipe", "is no file"),
-        ("nul\0", "is no file"),
+        ("missing", "is not a file"),
+        (".", "is not a file"),
+        ("pipe", "is not a file"),
+        ("nul\0", "is not a file"),
         ("empty", "is empty"),
-        ("x" * 5000, "cannot be read|is no file"),
+        ("x" * 5000, "cannot be read|is not a file"),
     ):
         with pytest.raises(InvalidRequestError, match=why):
             image_part(path=tmp_path / name)

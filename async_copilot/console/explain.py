@@ -1,7 +1,6 @@
 """An error in, one sentence for the person at the console out. No I/O.
 
-The errors speak to programmers, of arguments and attributes; here stand the options that
-mean the same.
+The errors speak to programmers, of arguments; here stand the options that mean the same.
 """
 
 from __future__ import annotations
@@ -9,29 +8,18 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from ..errors import ConnectionFailedError, CopilotError
+from ..errors import ConnectionFailedError, CopilotError, EventTooLargeError
 
 __all__ = ["explain"]
 
-# Whole phrases of ours, lest a server's own words are changed.
-_PHRASES = {
-    "raise Timeouts(connect=...)": "raise --timeout-connect",
-    "raise Timeouts(silence=...)": "raise --timeout-silence",
-    "raise Timeouts(stall=...)": "raise --timeout-stall",
-    "raise Timeouts(total=...)": "raise --timeout-total",
-    "; what came is in error.reply.text, and strict=False accepts such answers": "; --no-strict "
-    "accepts such answers",
-    "strict=False skips and counts such lines": "--no-strict passes over such lines",
-    "; check api_key": "; check the key (ASYNC_COPILOT_API_KEY)",
-    "; check base_url (it usually": "; check --url (it usually",
-    "; check that base_url leads": "; check that --url leads",
-    "; does base_url lead to": "; does --url lead to",
-    "give the right address as base_url": "give the right address as --url",
-    "give the final address as base_url": "give the final address as --url",
-    "give it as base_url": "give it as --url",
-    "api_key is no str, or holds": "the key (ASYNC_COPILOT_API_KEY) holds",
-    "base_url=": "--url ",
-    "; if the server means it, raise max_event_bytes": ", which this program does not take",
+_OPTIONS = {
+    "Timeouts(connect=...)": "--timeout-connect",
+    "Timeouts(silence=...)": "--timeout-silence",
+    "Timeouts(stall=...)": "--timeout-stall",
+    "Timeouts(total=...)": "--timeout-total",
+    "api_key": "the key (ASYNC_COPILOT_API_KEY)",
+    "base_url": "--url",
+    "strict=False": "--no-strict",
 }
 
 
@@ -43,12 +31,13 @@ def explain(error: CopilotError, url: str) -> str:
             f"pip install 'g4f[api]', then {_g4f_command(url)}), or see the built-in demo "
             f"with --demo"
         )
-    text = error.message
-    for ours, options in _PHRASES.items():
-        text = text.replace(ours, options)
     if isinstance(error, ConnectionFailedError):
-        text += " The built-in demo needs no server: --demo"
-    return text
+        return f"{error}. The built-in demo needs no server: --demo"
+    # No option of the console's sets the bound of an event.
+    if error.hint is None or isinstance(error, EventTooLargeError):
+        return error.message
+    option = error.hint.option
+    return f"{error.message}; {error.hint.spelled(_OPTIONS.get(option, option))}"
 
 
 def _g4f_command(url: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from ..errors import InvalidRequestError
+from ..errors import Hint, InvalidRequestError
 
 __all__ = ["Batch"]
 
@@ -30,11 +30,13 @@ class Batch:
     def __init__(self, interval: float, min_chars: int) -> None:
         if isinstance(interval, bool) or not 0 <= interval < math.inf:
             raise InvalidRequestError(
-                f"batches(interval={interval!r}): give seconds, 0 for no pause between batches"
+                f"batches(interval={interval!r})",
+                hint=Hint("give seconds, 0 for no pause between batches"),
             )
         if isinstance(min_chars, bool) or not isinstance(min_chars, int) or min_chars < 1:
             raise InvalidRequestError(
-                f"batches(min_chars={min_chars!r}): give the characters of a batch, 1 or more"
+                f"batches(min_chars={min_chars!r})",
+                hint=Hint("give the characters of a batch, 1 or more"),
             )
         self._interval = interval
         self._min_chars = min_chars

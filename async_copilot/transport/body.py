@@ -23,6 +23,7 @@ from ..errors import (
     ConnectionFailedError,
     CopilotError,
     DisconnectedError,
+    Hint,
     InvalidHTTPError,
     InvalidRequestError,
     WrongLoopError,
@@ -220,9 +221,13 @@ def translate(error: Exception, where: str = "the server") -> CopilotError:
 def _misused(words: str, where: str) -> CopilotError:
     """Return ours for a RuntimeError, of which only the words tell what it is about."""
     if "session is closed" in words:
-        return ClientClosedError("the session is closed; make the request before closing it")
+        return ClientClosedError(
+            "the session is closed", hint=Hint("make the request before closing it")
+        )
     if "loop" in words:
-        return WrongLoopError("the session belongs to another event loop; make one in this loop")
+        return WrongLoopError(
+            "the session belongs to another event loop", hint=Hint("make one in this loop")
+        )
     return DisconnectedError(f"{where} closed the connection before the end of its answer")
 
 
@@ -231,7 +236,8 @@ def _unreachable(error: aiohttp.ClientError, where: str) -> ConnectionFailedErro
         error, aiohttp.ClientConnectorDNSError | aiohttp.ClientConnectorCertificateError
     )
     return ConnectionFailedError(
-        f"cannot connect to {where} ({_brief(error)}); is the server running there?",
+        f"cannot connect to {where} ({_brief(error)})",
+        hint=Hint("check that the server runs there"),
         passing=passing,
     )
 

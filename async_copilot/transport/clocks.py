@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 
 from ..errors import (
     ClockError,
+    Hint,
     InvalidRequestError,
     SilenceTimeoutError,
     StallTimeoutError,
@@ -54,7 +55,8 @@ class Timeouts:
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
                 raise InvalidRequestError(
-                    f"Timeouts({field.name}={value!r}): give seconds above 0, or None for no limit"
+                    f"Timeouts({field.name}={value!r})",
+                    hint=Hint("give seconds above 0, or None for no limit"),
                 )
 
 
@@ -178,8 +180,8 @@ class Watchdog:
         timeouts = self._timeouts
         if self.spent + waited >= self._total:
             return TotalTimeoutError(
-                f"the reply was not complete after {_seconds(timeouts.total)} of waiting; if it "
-                f"may take longer, raise Timeouts(total=...)",
+                f"the reply was not complete after {_seconds(timeouts.total)} of waiting",
+                hint=Hint("if it may take longer, raise {option}", "Timeouts(total=...)"),
                 seconds=timeouts.total,
             )
         if self._no_connection is not None:
@@ -187,13 +189,15 @@ class Watchdog:
         if self._stalled + waited >= max(self._patience, _or_forever(timeouts.stall)):
             return StallTimeoutError(
                 f"the server has sent nothing of its answer for {_seconds(timeouts.stall)}, only "
-                f"comments or empty deltas; if it queues requests for longer, raise "
-                f"Timeouts(stall=...)",
+                f"comments or empty deltas",
+                hint=Hint(
+                    "if it queues requests for longer, raise {option}", "Timeouts(stall=...)"
+                ),
                 seconds=timeouts.stall,
             )
         return SilenceTimeoutError(
-            f"the server has sent no byte for {_seconds(timeouts.silence)}; if it needs longer to "
-            f"answer, raise Timeouts(silence=...)",
+            f"the server has sent no byte for {_seconds(timeouts.silence)}",
+            hint=Hint("if it needs longer to answer, raise {option}", "Timeouts(silence=...)"),
             seconds=timeouts.silence,
         )
 

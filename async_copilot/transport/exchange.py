@@ -20,6 +20,7 @@ from ..errors import (
     ConnectTimeoutError,
     CopilotError,
     DisconnectedError,
+    Hint,
     HTTPStatusError,
     RedirectError,
 )
@@ -148,8 +149,8 @@ class Exchange:
                 headers = self._headers_for_strangers(target)
             url = target
         raise RedirectError(
-            f"{place(self._url)} redirects more than {MAX_REDIRECTS} times, lastly to "
-            f"{place(url)}; give the final address as base_url"
+            f"{place(self._url)} redirects more than {MAX_REDIRECTS} times, lastly to {place(url)}",
+            hint=Hint("give the final URL as {option}", "base_url"),
         )
 
     def _headers_for_strangers(self, target: URL) -> dict[str, str]:
@@ -158,8 +159,8 @@ class Exchange:
             # The session adds its own to every request; they cannot be held back.
             raise RedirectError(
                 f"{place(self._url)} redirects to another origin, {place(target)}, where "
-                f"the headers of your session must not go; if you trust it, give it as "
-                f"base_url"
+                f"the headers of your session must not go",
+                hint=Hint("if you trust it, give it as {option}", "base_url"),
             )
         kept = ("accept", "accept-encoding", "content-type", "user-agent")
         return {name: value for name, value in self._headers.items() if name.lower() in kept}
@@ -312,8 +313,8 @@ def _only_connect(seconds: float | None) -> aiohttp.ClientTimeout:
 
 def _no_connection(url: URL, timeouts: Timeouts) -> ConnectTimeoutError:
     return ConnectTimeoutError(
-        f"no connection to {place(url)} within {timeouts.connect:g} s; if it is that far "
-        f"away, raise Timeouts(connect=...)",
+        f"no connection to {place(url)} within {timeouts.connect:g} s",
+        hint=Hint("if it is that far away, raise {option}", "Timeouts(connect=...)"),
         seconds=timeouts.connect,
     )
 
@@ -336,11 +337,12 @@ def _target(url: URL, location: str, status: int) -> URL:
     """Return where a redirect leads, or raise."""
     target = parse_url(location, url)
     if target is None:
-        raise RedirectError(f"{place(url)} redirects to {location[:200]!r}, which is no address")
+        raise RedirectError(f"{place(url)} redirects to {location[:200]!r}, which is not a URL")
     if status not in (307, 308):
         raise RedirectError(
             f"{place(url)} redirects with {status} to {place(target)}, which would turn the "
-            f"POST into a GET; give the right address as base_url",
+            f"POST into a GET",
+            hint=Hint("give the right URL as {option}", "base_url"),
             status=status,
         )
     return target

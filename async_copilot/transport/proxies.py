@@ -11,7 +11,7 @@ from urllib.request import getproxies_environment, proxy_bypass
 
 from yarl import URL
 
-from ..errors import InvalidRequestError
+from ..errors import Hint, InvalidRequestError
 
 __all__ = ["environment_proxy"]
 
@@ -32,8 +32,9 @@ def environment_proxy(url: URL) -> URL | None:
     if proxy.scheme not in ("http", "https") or not proxy.host:
         # Its value is not shown: a proxy's address often has a password in it.
         raise InvalidRequestError(
-            f"{url.scheme}_proxy in the environment is no address of an HTTP proxy, which "
-            f"looks like 'http://proxy:3128'; unset it, or add {url.host} to no_proxy"
+            f"{url.scheme}_proxy in the environment is not the URL of an HTTP proxy, which "
+            f"looks like 'http://proxy:3128'",
+            hint=Hint(f"unset it, or add {url.host} to no_proxy"),
         )
     return proxy
 

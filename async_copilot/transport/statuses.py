@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from ..errors import (
     AuthenticationError,
     BadRequestError,
+    Hint,
     HTTPStatusError,
     MalformedDataError,
     NotFoundError,
@@ -16,7 +17,7 @@ from ..errors import (
     ServerStatusError,
     UnexpectedStatusError,
 )
-from ..wire.chat import ServerError, read_error, read_object
+from ..wire.chat import ServerError, read_error, read_object, server_error
 from .retries import retry_after
 
 __all__ = ["is_answer", "request_id", "status_error"]
@@ -34,11 +35,11 @@ _KINDS: dict[int, type[HTTPStatusError]] = {
     409: ServerStatusError,
     429: RateLimitError,
 }
-_FIXES: dict[type[HTTPStatusError], str] = {
-    AuthenticationError: "check api_key",
-    NotFoundError: "check base_url (it usually ends in /v1), model and provider",
-    RateLimitError: "wait, or send fewer requests at once",
-    UnexpectedStatusError: "check that base_url leads to a chat-completions API",
+_HINTS: dict[type[HTTPStatusError], Hint] = {
+    AuthenticationError: Hint("check {option}", "api_key"),
+    NotFoundError: Hint("check {option} (it usually ends in /v1), model and provider", "base_url"),
+    RateLimitError: Hint("wait, or send fewer requests at once"),
+    UnexpectedStatusError: Hint("check that {option} leads to a chat-completions API", "base_url"),
 }
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-correlation-id", "cf-ray")
 
@@ -65,15 +66,12 @@ def status_error(
     text = body.decode(errors="replace")
     said = _server_error(body, text)
     wait = retry_after(headers)
-    parts = [f"HTTP {status} {_one_line(reason or '')}".rstrip() + f" from {where}"]
+    message = f"HTTP {status} {_one_line(reason or '')}".rstrip() + f" from {where}"
     if said.message:
-        parts.append(f": {_one_line(said.message)}")
-    if wait is not None:
-        parts.append(f"; the server asks to wait {wait:g} s")
-    elif kind in _FIXES:
-        parts.append(f"; {_FIXES[kind]}")
+        message += f": {_one_line(said.message)}"
     return kind(
-        "".join(parts),
+        message,
+        hint=_HINTS.get(kind) if wait is None else Hint(f"the server asks to wait {wait:g} s"),
         status=status,
         type=said.type,
         code=said.code,
@@ -98,7 +96,7 @@ def _server_error(body: bytes, text: str) -> ServerError:
         document = read_object(body)
     except MalformedDataError:
         return ServerError(_plain_text(text))
-    return read_error(document) or read_error(document, named_error=True) or ServerError("")
+    return read_error(document) or server_error(document)
 
 
 def _plain_text(text: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from ..errors import InvalidRequestError, MalformedDataError
+from ..errors import Hint, InvalidRequestError, MalformedDataError
 from .sse import Bytes
 from .text import visible
 
@@ -32,6 +32,7 @@ __all__ = [
     "read_object",
     "request_body",
     "request_messages",
+    "server_error",
     "without_lone_surrogates",
 ]
 
@@ -121,15 +122,18 @@ def request_messages(messages: Messages) -> list[dict[str, Any]]:
         messages = [messages]
     if not isinstance(messages, Iterable) or isinstance(messages, bytes):
         raise InvalidRequestError(
-            f"messages is a {type(messages).__name__}; give a str, one message as a dict, "
-            f'or a list of such: [{{"role": "user", "content": "Hello"}}]'
+            f"messages is a {type(messages).__name__}",
+            hint=Hint(
+                "give a str, one message as a dict, or a list of such: "
+                '[{"role": "user", "content": "Hello"}]'
+            ),
         )
     listed = list(messages)
     for message in listed:
         if not isinstance(message, Mapping):
             raise InvalidRequestError(
-                f"a message is a {type(message).__name__}; each one is a dict such as "
-                f'{{"role": "user", "content": "Hello"}}'
+                f"a message is a {type(message).__name__}",
+                hint=Hint('each one is a dict such as {"role": "user", "content": "Hello"}'),
             )
     return [dict(message) for message in listed]
 
@@ -158,7 +162,7 @@ def _refuse_odd_numbers(body: dict[str, Any]) -> None:
             json.dumps(value, allow_nan=False, default=str)
         except ValueError as error:
             raise InvalidRequestError(
-                f"{name} holds a number that JSON has not: {error}"
+                f"{name} holds a number that JSON does not have: {error}"
             ) from error
 
 
@@ -200,8 +204,8 @@ def _slow_loads(data: Bytes | str) -> Any:
 def _malformed(data: Bytes | str, why: str) -> MalformedDataError:
     text = data if isinstance(data, str) else data[: 4 * _EXCERPT].decode(errors="replace")
     return MalformedDataError(
-        f"a data line of the stream is {why}: {text[:80]!r}; "
-        f"strict=False skips and counts such lines",
+        f"a data line of the stream is {why}: {text[:80]!r}",
+        hint=Hint("{option} skips and counts such lines", "strict=False"),
         body=text[:_EXCERPT],
     )
 
@@ -377,6 +381,11 @@ def read_error(event: dict[str, Any], *, named_error: bool = False) -> ServerErr
             error = {"message": event["detail"]}
         else:
             return None
+    return server_error(error)
+
+
+def server_error(error: Any) -> ServerError:
+    """Return the words of what is known to be an error, an object or a text."""
     fields = error if isinstance(error, dict) else {"message": error}
     code = fields.get("code")
     return ServerError(

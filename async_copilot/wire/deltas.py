@@ -20,6 +20,7 @@ import orjson
 from ..errors import (
     CopilotError,
     EventTooLargeError,
+    Hint,
     MalformedDataError,
     StreamError,
     UnexpectedContentError,
@@ -278,8 +279,8 @@ class DeltaDecoder:
             self.failure = self._unexpected("HTML")
         elif len(self._document) > self._max_event_bytes:
             self.failure = EventTooLargeError(
-                f"the answer is one document of more than {self._max_event_bytes:,} bytes; "
-                f"if the server means it, raise max_event_bytes",
+                f"the answer is one document of more than {self._max_event_bytes:,} bytes",
+                hint=Hint("if the server means it, raise {option}", "max_event_bytes"),
                 limit=self._max_event_bytes,
             )
         return b""
@@ -310,17 +311,19 @@ class DeltaDecoder:
             self._strict, self.skipped = strict, skipped
         labelled = self._type == "text/event-stream"
         if not (self.events or self.ended or labelled) and self._document.strip():
-            self.failure = self._unexpected("no event stream")
+            self.failure = self._unexpected("something that is not an event stream")
 
     def _read_document(self) -> Iterable[ChatChunk]:
         try:
             document = read_object(bytes(self._document))
         except MalformedDataError:
-            self.failure = self._unexpected("HTML" if self._is_html else "no JSON object")
+            self.failure = self._unexpected(
+                "HTML" if self._is_html else "something that is not a JSON object"
+            )
             return
         choices = document.get("choices")
         if read_error(document) is None and not (isinstance(choices, list) and choices):
-            self.failure = self._unexpected("JSON that is no completion")
+            self.failure = self._unexpected("JSON that is not a completion")
             return
         yield from self._read(bytes(self._document), _loads(bytes(self._document)))
 
@@ -336,8 +339,11 @@ class DeltaDecoder:
     def _unexpected(self, what: str) -> UnexpectedContentError:
         text = self._document[:_EXCERPT].decode(errors="replace")
         return UnexpectedContentError(
-            f"the server answered with {what} ({self._type}): {text[:120]!r}; does "
-            f"base_url lead to a chat-completions API (it usually ends in /v1)?",
+            f"the server answered with {what} ({self._type}): {text[:120]!r}",
+            hint=Hint(
+                "check that {option} leads to a chat-completions API (it usually ends in /v1)",
+                "base_url",
+            ),
             body=text,
         )
 

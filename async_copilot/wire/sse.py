@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..errors import EventTooLargeError
+from ..errors import EventTooLargeError, Hint
 
 __all__ = ["MAX_EVENT_BYTES", "Bytes", "SSEDecoder", "ServerSentEvent"]
 
@@ -237,8 +237,8 @@ class SSEDecoder:
         self._tail.clear()
         self._data.clear()
         return EventTooLargeError(
-            f"an event of the stream is larger than {self._max_event_bytes:,} bytes; "
-            f"if the server means it, raise max_event_bytes",
+            f"an event of the stream is larger than {self._max_event_bytes:,} bytes",
+            hint=Hint("if the server means it, raise {option}", "max_event_bytes"),
             limit=self._max_event_bytes,
             events=events,
         )

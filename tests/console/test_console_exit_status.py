@@ -95,9 +95,9 @@ FAULTS: dict[str, tuple[int, Script, str]] = {
     "400": (76, FakeAnswer(status=400, error="no such field"), "no such field"),
     "404": (76, FakeAnswer(status=404), "check --url"),
     "HTML": (76, FakeAnswer(body="<html>Welcome", headers={"Content-Type": "text/html"}), "--url"),
-    "malformed data": (76, FakeAnswer("Hi", fault=Raw(after=1)), "--no-strict passes over"),
+    "malformed data": (76, FakeAnswer("Hi", fault=Raw(after=1)), "--no-strict skips"),
     "an event too large": (76, FakeAnswer("", fault=HugeEvent(33 * 2**20)), "larger than"),
-    "a redirect": (76, FakeAnswer(status=302, headers={"Location": "/x"}), "address as --url"),
+    "a redirect": (76, FakeAnswer(status=302, headers={"Location": "/x"}), "URL as --url"),
     "403": (77, FakeAnswer(status=403, error="not you"), "not you"),
 }
 
@@ -137,12 +137,12 @@ def test_an_unknown_host_is_unreachable_without_advice_to_start_a_server() -> No
 
 @pytest.mark.parametrize("url", ["nonsense", "http://127.0.0.1:99999/v1", "ftp://x/v1"])
 def test_an_address_that_is_none_is_a_usage_problem(url: str) -> None:
-    checked(inside("Hi", "--url", url), 2, f"--url '{url}' is no address")
+    checked(inside("Hi", "--url", url), 2, f"this is not a server URL: '{url}'; give --url")
 
 
 def test_a_key_that_cannot_be_sent_is_a_usage_problem() -> None:
     done = inside("Hi", "--url", free_url(), env={"ASYNC_COPILOT_API_KEY": "sk-1\nsk-2"})
-    checked(done, 2, "the key (ASYNC_COPILOT_API_KEY) holds a line break")
+    checked(done, 2, "control characters; check the key (ASYNC_COPILOT_API_KEY)")
     assert "sk-" not in done.stderr
 
 

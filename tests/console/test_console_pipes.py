@@ -255,7 +255,7 @@ def test_a_signal_ends_a_last_line_that_nobody_reads() -> None:
     with started("--json", "--url", "nonsense", stdout=writer) as process:
         os.close(writer)
         assert process.stderr is not None
-        assert b"--url 'nonsense' is no address" in process.stderr.readline()
+        assert b"this is not a server URL: 'nonsense'" in process.stderr.readline()
         wait_for(lambda: sleeps(process.pid))
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=5) == 130

@@ -232,7 +232,7 @@ WHOLE = [
     row(
         FIRST, "no_stream", "without stream there is no completion at all",
         media_type="application/json", chunks=0, finish=None,
-        end=End.ERROR, error=UnexpectedContentError, says="JSON that is no completion",
+        end=End.ERROR, error=UnexpectedContentError, says="JSON that is not a completion",
     ),
     *rows(
         "no_stream", "without stream a completion", LATER,

@@ -238,7 +238,7 @@ LABELS = [
         finish=None,
         end=End.ERROR,
         error=UnexpectedContentError,
-        says="JSON that is no completion",
+        says="JSON that is not a completion",
     ),
     Row(
         claim="a list is no answer",

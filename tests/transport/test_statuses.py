@@ -158,13 +158,13 @@ def test_the_reason_may_be_missing_or_odd() -> None:
     [(401, "check api_key"), (404, "check base_url"), (429, "wait, or send"), (304, "check that")],
 )
 def test_the_message_ends_with_the_fix(status: int, fix: str) -> None:
-    assert f"; {fix}" in error_of("no", status).message
+    assert f"; {fix}" in str(error_of("no", status))
 
 
 def test_what_the_server_asks_for_stands_in_place_of_the_fix() -> None:
     error = error_of("no", 429, Retry_After="7")
     assert error.retry_after == 7
-    assert error.message.endswith(": no; the server asks to wait 7 s")
+    assert str(error).endswith(": no; the server asks to wait 7 s")
 
 
 def test_the_body_is_kept_up_to_a_bound() -> None:
