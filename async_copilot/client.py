@@ -316,9 +316,11 @@ def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
                 f"{name!r} is not a header name", hint=Hint("use letters, digits and -")
             )
         if not isinstance(value, str) or _CONTROL.search(value):
-            what = "api_key" if name == "Authorization" else f"header {name!r}"
+            what, option = f"header {name!r}", "headers"
+            if name == "Authorization":
+                what, option = "the key", "api_key"
             raise InvalidRequestError(
                 f"{what} must be a str without line breaks and control characters",
-                hint=Hint("check {option}", what),
+                hint=Hint("check {option}", option),
             )
     return dict(headers)

@@ -101,7 +101,7 @@ def _decoded(texts: list[str], answer: Answer, decoder: DeltaDecoder) -> Decoded
     failure, error = decoder.failure, None
     if failure is not None:
         end = End.ERROR
-        error = (type(failure), failure.message, failure.code, failure.type, failure.body)
+        error = (type(failure), str(failure), failure.code, failure.type, failure.body)
     elif decoder.complete:
         end = End.COMPLETE
     else:
