@@ -117,8 +117,7 @@ class FaultServer:
     ) -> None:
         self._listener.close()
         await self._listener.wait_closed()
-        for talk in self._talks:
-            talk.end()
+        self.hang_up()
         await asyncio.gather(*(talk.task for talk in self._talks), return_exceptions=True)
         await asyncio.gather(*(talk.closed for talk in self._talks))
         # A fault of a script is the test's fault, and must not pass in silence.
@@ -162,6 +161,11 @@ class FaultServer:
             return self._route(request)
         last = len(self._answers) - 1
         return self._answers[min(len(self.requests) - 1, last)] if self._answers else ()
+
+    def hang_up(self) -> None:
+        """Close every connection; the server goes on."""
+        for talk in self._talks:
+            talk.end()
 
     def join(self, talk: _Talk) -> Connection:
         """Record a new connection."""
@@ -213,7 +217,7 @@ class _Talk(asyncio.Protocol):
         self._wake()
 
     def end(self) -> None:
-        """The server is closing: leave nothing behind."""
+        """The server hangs up: leave nothing behind."""
         self.task.cancel()
         self._transport.abort()
 

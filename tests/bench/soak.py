@@ -10,8 +10,11 @@ ended. The server runs in a process of its own on a loopback port. What it sends
 from the request's number alone, so that both sides know every character.
 
 Checked, of every reply: the right End (and the right error), and the text, exactly what
-was sent. Checked in the end: memory and file descriptors of the client's process did
-not grow between the second and the last quarter, nothing is left open on either side.
+was sent. The load comes in rounds. Between two of them nothing is under way, and the server
+hangs up on every connection: what the client's process holds then is counted, in blocks of
+memory. An object that stays of each reply is a block a reply, or more; half of that is a
+violation. It is a count, which no busy machine changes. No descriptor, task or connection may
+be left at all.
 Prints a summary; exits with 1 if anything was violated, with 2 if it cannot run here.
 """
 
@@ -20,10 +23,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import collections
+import gc
 import json
 import os
 import resource
-import statistics
 import sys
 import time
 from dataclasses import dataclass, field
@@ -59,6 +62,8 @@ from async_copilot import (  # noqa: E402  # after the path is set
 
 KINDS = ("killed", "cut", "stalled", "left", *["whole"] * 6)
 PIECES = 12  # deltas of a whole answer
+ROUNDS = 4
+SLACK = 1000  # blocks; what is on its way out when they are counted, 500 at most as measured
 PATIENCE = 16  # paces without a byte are silence; a busy machine is late, not silent
 
 EXPECTED: dict[str, tuple[End, type[CopilotError] | None]] = {
@@ -102,20 +107,42 @@ def answer(request: Request, pace: float) -> Answer:
 
 
 async def serve(pace: float) -> None:
-    """Serve until stdin ends, as it does when the parent dies; then say what was seen, as JSON."""
+    """Hang up and say what was seen, as JSON, for every line of stdin; until that ends."""
     async with FaultServer(route=lambda request: answer(request, pace)) as server:
         print(server.url, flush=True)  # noqa: T201  # the parent reads it
-        await asyncio.to_thread(sys.stdin.read)
-        await asyncio.sleep(min(1.0, 4 * pace))  # the client's FINs are on their way
-        seen = {
-            "requests": len(server.requests),
-            "connections": len(server.connections),
-            "open": server.open(),
-        }
-    print(json.dumps(seen), flush=True)  # noqa: T201  # the parent reads it
+        while await asyncio.to_thread(sys.stdin.readline):
+            await asyncio.sleep(min(1.0, 4 * pace))  # FINs of streams left are on their way
+            seen = {
+                "requests": len(server.requests),
+                "connections": len(server.connections),
+                "open": server.open(),
+            }
+            server.hang_up()
+            print(json.dumps(seen), flush=True)  # noqa: T201  # the parent reads it
 
 
 # The client's process.
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """What this process holds while nothing is under way: of memory, blocks and bytes."""
+
+    replies: int
+    blocks: int
+    memory: int
+    files: int
+
+    @classmethod
+    def now(cls, replies: int) -> Quiet:
+        gc.collect()
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return cls(replies, sys.getallocatedblocks(), pages * resource.getpagesize(), files())
+
+
+def files() -> int:
+    """Descriptors that are open."""
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a name each is enough
 
 
 @dataclass
@@ -126,7 +153,7 @@ class Soak:
     replies: collections.Counter[str] = field(default_factory=collections.Counter)
     characters: int = 0
     violations: list[str] = field(default_factory=list)
-    samples: list[tuple[float, int, int]] = field(default_factory=list)
+    rounds: list[Quiet] = field(default_factory=list)
 
     def next_number(self) -> int:
         """A number nobody has had."""
@@ -150,22 +177,18 @@ class Soak:
         if error is not None and error.reply is not reply:
             self.violations.append(f"{number} ({kind}): the error does not carry the reply")
 
-    def sample(self) -> None:
-        """Note memory and descriptors of this process."""
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        memory = pages * resource.getpagesize()
-        self.samples.append((time.monotonic(), memory, len(os.listdir("/proc/self/fd"))))  # noqa: PTH208  # a name each is enough
+    def demand(self, name: str, value: float, limit: float) -> None:
+        if value > limit:
+            self.violations.append(f"{name}: {value:g} (at most {limit:g})")
 
-    def growth(self) -> tuple[float, float]:
-        """Memory (bytes) and descriptors: median of the last quarter above the second's."""
-        quarter = max(1, len(self.samples) // 4)
-        before, after = self.samples[quarter : 2 * quarter], self.samples[-quarter:]
-        memory, files = (
-            statistics.median(sample[place] for sample in after)
-            - statistics.median(sample[place] for sample in before or after)
-            for place in (1, 2)
-        )
-        return memory, files
+    def growth(self) -> tuple[int, int]:
+        """Blocks of memory more than after the first round, and replies since then."""
+        first, last = self.rounds[0], self.rounds[-1]
+        return last.blocks - first.blocks, last.replies - first.replies
+
+    def demand_no_growth(self) -> None:
+        blocks, replies = self.growth()
+        self.demand("blocks of memory left behind", blocks, SLACK + replies / 2)
 
 
 async def ask(client: CopilotClient, soak: Soak) -> None:
@@ -191,7 +214,7 @@ async def ask(client: CopilotClient, soak: Soak) -> None:
     soak.judge(number, reply, failure)
 
 
-async def load(url: str, streams: int, seconds: float, pace: float, soak: Soak) -> None:
+async def load(client: CopilotClient, streams: int, seconds: float, soak: Soak) -> None:
     """Keep `streams` requests under way for `seconds`; then let them end."""
     over = time.monotonic() + seconds
 
@@ -200,62 +223,62 @@ async def load(url: str, streams: int, seconds: float, pace: float, soak: Soak) 
         while time.monotonic() < over:
             await ask(client, soak)
 
-    async def watch() -> None:
-        while True:
-            soak.sample()
-            await asyncio.sleep(min(1.0, seconds / 20))
+    async with asyncio.TaskGroup() as workers:
+        for place in range(streams):
+            workers.create_task(worker(place))
 
-    clocks = Timeouts(connect=60, silence=PATIENCE * pace, stall=None)
-    async with CopilotClient(base_url=url, timeouts=clocks, max_retries=0) as client:
-        watching = asyncio.create_task(watch())
-        workers = [asyncio.create_task(worker(place)) for place in range(streams)]
-        await asyncio.sleep(seconds)
-        # Sampling ends with the load: what drains afterwards is no steady state.
-        watching.cancel()
-        await asyncio.gather(*workers)
+
+async def hang_up(server: asyncio.subprocess.Process) -> dict[str, int]:
+    """Let the server close every connection; return what it saw until then."""
+    assert server.stdin is not None
+    assert server.stdout is not None
+    server.stdin.write(b"\n")
+    seen: dict[str, int] = json.loads(await server.stdout.readline())
+    return seen
+
+
+async def files_within(seconds: float, wanted: int) -> int:
+    """Return the descriptors that are open once there are no more than wanted, or in the end."""
+    over = time.monotonic() + seconds
+    while files() > wanted and time.monotonic() < over:  # noqa: ASYNC110  # the kernel's, no event
+        await asyncio.sleep(0.05)
+    return files()
 
 
 async def run(streams: int, seconds: float, pace: float) -> int:
     """The whole soak; 0 when nothing was violated."""
+    pipe = asyncio.subprocess.PIPE
     command = (__file__, "--serve", "--pace", str(pace))
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    url = (await process.stdout.readline()).decode().strip()
-    soak = Soak()
-    started = time.monotonic()
-    files = len(os.listdir("/proc/self/fd"))  # noqa: PTH208  # a name each is enough
-    await load(url, streams, seconds, pace, soak)
-    await asyncio.sleep(0.1)
-    took = time.monotonic() - started
-    left_files = len(os.listdir("/proc/self/fd")) - files  # noqa: PTH208  # a name each is enough
-    left_tasks = len(asyncio.all_tasks()) - 1
-    seen = json.loads((await process.communicate(b""))[0])
-    memory, grown_files = soak.growth()
-    # Medians of a busy process wobble; a leak of 1 KiB a reply would be far beyond this.
-    for name, value, limit in (
-        ("memory grew by MiB", memory / 2**20, 4 + 0.05 * soak.samples[-1][1] / 2**20),
-        ("descriptors grew by", grown_files, 0.05 * streams + 8),
-        ("descriptors left over", left_files, 0),
-        ("tasks left over", left_tasks, 0),
-        ("connections the server still sees", seen["open"], 0),
-    ):
-        if value > limit:
-            soak.violations.append(f"{name}: {value:.1f} (at most {limit:.1f})")
-    report(soak, seen, streams, took)
+    server = await asyncio.create_subprocess_exec(sys.executable, *command, stdin=pipe, stdout=pipe)
+    assert server.stdout is not None
+    url = (await server.stdout.readline()).decode().strip()
+    soak, started, before = Soak(), time.monotonic(), files()
+    clocks = Timeouts(connect=60, silence=PATIENCE * pace, stall=None)
+    async with CopilotClient(base_url=url, timeouts=clocks, max_retries=0) as client:
+        for number in range(ROUNDS):
+            await load(client, streams, seconds / ROUNDS, soak)
+            await hang_up(server)
+            left = await files_within(30, before)
+            soak.demand(f"descriptors left over by round {number + 1}", left, before)
+            soak.rounds.append(Quiet.now(sum(soak.replies.values())))
+    soak.demand_no_growth()
+    soak.demand("tasks left over", len(asyncio.all_tasks()), 1)
+    seen = await hang_up(server)
+    soak.demand("connections the server still sees", seen["open"], 0)
+    await server.communicate(b"")
+    report(soak, seen, streams, time.monotonic() - started)
     return 1 if soak.violations else 0
 
 
 def report(soak: Soak, seen: dict[str, int], streams: int, took: float) -> None:
     """Print the summary."""
-    memory, files = soak.growth()
+    blocks, replies = soak.growth()
+    memory = ", ".join(f"{quiet.memory / 2**20:.1f}" for quiet in soak.rounds)
     lines = [
         f"{sum(soak.replies.values())} replies of {streams} concurrent streams in {took:.1f} s",
         "  " + ", ".join(f"{count} {kind}" for kind, count in sorted(soak.replies.items())),
         f"  {soak.characters:,} characters, each compared with what was sent",
-        f"  memory {soak.samples[-1][1] / 2**20:.0f} MiB, growth {memory / 2**20:+.1f} MiB",
-        f"  descriptors {soak.samples[-1][2]}, growth {files:+.0f}",
+        f"  memory between rounds: {memory} MiB, {blocks:+} blocks in {replies} replies",
         f"  server: {seen['requests']} requests, {seen['connections']} connections",
         f"{len(soak.violations)} violations",
         *soak.violations[:20],
