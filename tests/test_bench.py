@@ -16,11 +16,13 @@ from pathlib import Path
 
 import orjson
 import pytest
-from bench import report, shapes
+from bench import contestants, report, shapes
 from bench.contestants import Contestant, Read, Sink, find
 from bench.measures import MEASURES, Job, WrongTextError, stream
 from bench.replay import Replay, plan
 from bench.scenarios import SCENARIOS, Column, Scenario, Target
+
+from async_copilot.transport import body
 
 pytestmark = pytest.mark.bench
 
@@ -34,6 +36,7 @@ TINY: dict[str, dict[str, float]] = {
     "latency": {"count": 50},
     "crowd": {"streams": 5, "rate": 50, "seconds": 0.1},
     "sleeper": {"count": 20_000, "seconds": 0.2},
+    "counts": {"count": 5, "streams": 2},
 }
 BY_MEASURE = {s.measure: s for s in SCENARIOS if s.measure in MEASURES}
 CHUNK = re.compile(rb"([0-9a-f]+)\r\n")
@@ -65,7 +68,7 @@ async def test_each_measure_gives_the_figures_its_table_shows(
 ) -> None:
     job = {**scenario.job, **scenario.quick, **TINY[scenario.measure]}
     async with replay() as address:
-        figures = await MEASURES[scenario.measure](find(name), Job(address, **job))
+        figures = await MEASURES[scenario.measure](find(name), Job(**{"address": address, **job}))
     assert {column.key for column in scenario.columns} <= set(figures)
     assert figures.get("failed", 0) == 0
 
@@ -83,6 +86,15 @@ async def replay() -> AsyncIterator[str]:
     yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     server.close()
     await server.wait_closed()
+
+
+async def test_the_floor_receives_into_buffers_as_small_as_ours() -> None:
+    assert contestants.RECEIVE_BYTES == body.RECEIVE_BYTES
+    async with replay() as address:
+        url = f"{address}/openai/each/50/0"
+        async with contestants.session(url, contestants.SmallReceives) as post, post() as response:
+            assert response.connection is not None
+            assert getattr(response.connection.transport, "max_size", None) == body.RECEIVE_BYTES
 
 
 @asynccontextmanager
@@ -103,13 +115,13 @@ async def test_a_contestant_with_another_text_is_not_timed() -> None:
 @pytest.mark.parametrize("mode", ["bulk", "each", "loop"])
 @pytest.mark.parametrize("shape", shapes.SHAPES)
 def test_every_event_stands_in_a_chunk_of_its_own(shape: str, mode: str) -> None:
-    body = b"".join(plan(f"/{shape}/{mode}/50/0").writes()).partition(b"\r\n\r\n")[2]
+    sent = b"".join(plan(f"/{shape}/{mode}/50/0").writes()).partition(b"\r\n\r\n")[2]
     events = []
-    while size := CHUNK.match(body):
+    while size := CHUNK.match(sent):
         end = size.end() + int(size[1], 16)
-        events.append(body[size.end() : end])
-        body = body[end + 2 :]
-    assert body == b""
+        events.append(sent[size.end() : end])
+        sent = sent[end + 2 :]
+    assert sent == b""
     deltas, last = shapes.events(shape, 50)
     assert events == [*deltas, *last, b""]
 
@@ -154,3 +166,12 @@ def test_a_target_says_whether_it_was_met(factor: float, met: str) -> None:
     assert f"| ours, cpu | {factor:g} of floor | 2 | {met} |" in table
     assert "absent" not in table
     assert "- a note" in table
+
+
+def test_a_line_for_each_scenario_sums_the_ratios_up() -> None:
+    scenario = Scenario("s", "S", "stream", {}, {}, (Column("cpu", "CPU"),))
+    rounds = {"floor": [{"cpu": 2.0}], "ours": [{"cpu": 3.0}]}
+    alone = {"ours": [{"cpu": 3.0}]}
+    table = report.summary([(scenario, rounds), (scenario, alone)], ["ours", "absent"])
+    assert table.splitlines()[-1] == "| s | 2.00 CPU | 1.50 |  |"
+    assert table.count("| s |") == 1

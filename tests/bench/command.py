@@ -14,7 +14,7 @@ from pathlib import Path
 from . import startup
 from .contestants import everyone
 from .measures import Figures
-from .report import render
+from .report import Rounds, render, summary
 from .scenarios import SCENARIOS, Scenario
 
 __all__ = ["main"]
@@ -82,8 +82,8 @@ def entrants(scenario: Scenario, only: Sequence[str]) -> dict[str, str]:
 
 def compete(
     scenario: Scenario, options: argparse.Namespace, address: str, environ: Mapping[str, str]
-) -> bool:
-    """Run one scenario and write its table. False if one of ours failed."""
+) -> tuple[Rounds, bool]:
+    """Run one scenario and write its table; False with its figures if one of ours failed."""
     job = {**scenario.job, **(scenario.quick if options.quick else {})}
     groups = entrants(scenario, options.only)
     rounds: dict[str, list[Figures]] = {name: [] for name in groups}
@@ -95,7 +95,7 @@ def compete(
             if scenario.measure == "startup":
                 answer = start(name, job, environ)
             else:
-                answer = work(name, scenario, json.dumps({**job, "address": address}), environ)
+                answer = work(name, scenario, json.dumps({"address": address, **job}), environ)
             match answer:
                 case {"figures": dict() as figures}:
                     rounds[name].append(figures)
@@ -108,7 +108,7 @@ def compete(
     whole = {name: figures for name, figures in rounds.items() if name not in notes}
     sys.stdout.write(render(scenario, whole, list(notes.values())) + "\n")
     sys.stdout.flush()
-    return not any(groups[name] == "ours" for name in notes)
+    return whole, not any(groups[name] == "ours" for name in notes)
 
 
 def parse(argv: Sequence[str] | None, usage: str | None) -> argparse.Namespace:
@@ -141,5 +141,8 @@ def main(argv: Sequence[str] | None = None, usage: str | None = __doc__) -> int:
         return 2
     environ = environment()
     with replay(environ) as address:
-        good = [compete(scenario, options, address, environ) for scenario in chosen]
-    return 0 if all(good) else 1
+        results = [compete(scenario, options, address, environ) for scenario in chosen]
+    tables = [(scenario, rounds) for scenario, (rounds, _) in zip(chosen, results, strict=True)]
+    ours = [one.name for one in everyone() if one.group == "ours"]
+    sys.stdout.write(summary(tables, ours))
+    return 0 if all(good for _, good in results) else 1

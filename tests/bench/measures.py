@@ -19,6 +19,7 @@ from statistics import median, quantiles
 
 from . import shapes
 from .contestants import Contestant, Read
+from .counts import counts
 
 __all__ = ["MEASURES", "Figures", "Job", "WrongTextError"]
 
@@ -228,6 +229,11 @@ async def sleeper(contestant: Contestant, job: Job) -> Figures:
     return {"first": max(first) / 2**20, "held": max(held) / 2**20}
 
 
+async def counted(contestant: Contestant, job: Job) -> Figures:
+    """What does not depend on the machine: calls, objects, bytes."""
+    return await counts(contestant, deltas=job.count, streams=job.streams)
+
+
 MEASURES: dict[str, Measure] = {
     "stream": stream,
     "requests": requests,
@@ -235,4 +241,5 @@ MEASURES: dict[str, Measure] = {
     "latency": latency,
     "crowd": crowd,
     "sleeper": sleeper,
+    "counts": counted,
 }

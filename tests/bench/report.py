@@ -12,7 +12,7 @@ from statistics import median
 from .measures import Figures
 from .scenarios import Scenario, Target
 
-__all__ = ["Rounds", "ratio", "render"]
+__all__ = ["Rounds", "ratio", "render", "summary"]
 
 Rounds = Mapping[str, Sequence[Figures]]
 
@@ -71,3 +71,20 @@ def render(scenario: Scenario, rounds: Rounds, notes: Sequence[str]) -> str:
     if notes:
         parts.append("\n".join(f"- {note}" for note in notes))
     return "\n\n".join(parts) + "\n"
+
+
+def summary(results: Sequence[tuple[Scenario, Rounds]], names: Sequence[str]) -> str:
+    """All scenarios in one table: the floor's figure, and what each of ``names`` takes of it."""
+    rows = []
+    for scenario, rounds in results:
+        base, first = scenario.baseline, scenario.columns[0]
+        if base not in rounds or not any(name in rounds for name in names):
+            continue
+        floor = median(figures[first.key] for figures in rounds[base])
+        ratios = [
+            f"{ratio(rounds, name, base, first.key)[0]:.2f}" if name in rounds else ""
+            for name in names
+        ]
+        rows.append([scenario.name, f"{floor:,.{first.digits}f} {first.heading}", *ratios])
+    heading = ["", "floor", *(f"{name} / floor" for name in names)]
+    return f"### Ratios\n\n{table(heading, rows)}\n" if rows else ""

@@ -4,8 +4,10 @@ Several shapes, so that nobody wins by knowing one by heart:
 
 openai    what OpenAI sends, every field but the content the same in each chunk.
 g4f       the chunks of g4f 8.8.6, byte for byte, with its last one (usage, conversation).
-varied    the first with OpenAI's ``obfuscation``, padding of another length in each chunk,
-          and with ``created`` going on: no two chunks share what surrounds their text.
+padded    the first with OpenAI's ``obfuscation``, padding of another length in each chunk.
+created   the first with a ``created`` that goes on.
+ids       the first with another ``id`` in each chunk, as some gateways number them.
+varied    two fields that change: padded and created in one.
 restless  as varied, with another ``id`` and ``system_fingerprint`` in each chunk: no server
           known does that; it shows what a delta costs when nothing can be foreseen.
 
@@ -41,6 +43,7 @@ RARE = (
     ".",
 )
 STAMP = "@" * 20
+CREATED = 1795389345
 
 Render = Callable[[random.Random, int, str], str]
 
@@ -50,18 +53,26 @@ def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def padding(dice: random.Random) -> str:
-    """As many characters as hide how long the text is."""
+def obfuscation(dice: random.Random) -> str:
+    """OpenAI's padding: as many characters as hide how long the text is."""
     letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJ0123456789"
-    return "".join(dice.choices(letters, k=dice.randrange(1, 16)))
+    padding = "".join(dice.choices(letters, k=dice.randrange(1, 16)))
+    return f',"obfuscation":"{padding}"'
 
 
-def openai(_dice: random.Random, _number: int, piece: str) -> str:
+def openai(  # each field that some server changes from chunk to chunk
+    piece: str,
+    *,
+    name: str = "CfYz0dYlT8nQGsTkXp0m3s9WqHnVb",
+    created: int = CREATED,
+    fingerprint: str = "b3f1157249",
+    rest: str = "",
+) -> str:
     return (
-        '{"id":"chatcmpl-CfYz0dYlT8nQGsTkXp0m3s9WqHnVb","object":"chat.completion.chunk",'
-        '"created":1795389345,"model":"gpt-4.1-2025-04-14","service_tier":"default",'
-        '"system_fingerprint":"fp_b3f1157249","choices":[{"index":0,"delta":{"content":'
-        f'{quote(piece)}}},"logprobs":null,"finish_reason":null}}]}}'
+        f'{{"id":"chatcmpl-{name}","object":"chat.completion.chunk","created":{created},'
+        f'"model":"gpt-4.1-2025-04-14","service_tier":"default","system_fingerprint":'
+        f'"fp_{fingerprint}","choices":[{{"index":0,"delta":{{"content":{quote(piece)}}},'
+        f'"logprobs":null,"finish_reason":null}}]{rest}}}'
     )
 
 
@@ -74,23 +85,33 @@ def g4f(_dice: random.Random, _number: int, piece: str) -> str:
     )
 
 
+def plain(_dice: random.Random, _number: int, piece: str) -> str:
+    return openai(piece)
+
+
+def padded(dice: random.Random, _number: int, piece: str) -> str:
+    return openai(piece, rest=obfuscation(dice))
+
+
+def created(_dice: random.Random, number: int, piece: str) -> str:
+    return openai(piece, created=CREATED + number)
+
+
+def ids(dice: random.Random, _number: int, piece: str) -> str:
+    return openai(piece, name=f"{dice.getrandbits(96):024x}")
+
+
 def varied(dice: random.Random, number: int, piece: str) -> str:
-    return (
-        '{"id":"chatcmpl-CfYz0dYlT8nQGsTkXp0m3s9WqHnVb","object":"chat.completion.chunk",'
-        f'"created":{1795389345 + number // 7},"model":"gpt-4.1-2025-04-14",'
-        '"service_tier":"default","system_fingerprint":"fp_b3f1157249","choices":[{"index":0,'
-        f'"delta":{{"content":{quote(piece)}}},"logprobs":null,"finish_reason":null}}],'
-        f'"obfuscation":"{padding(dice)}"}}'
-    )
+    return openai(piece, created=CREATED + number // 7, rest=obfuscation(dice))
 
 
 def restless(dice: random.Random, number: int, piece: str) -> str:
-    return (
-        f'{{"id":"chatcmpl-{dice.getrandbits(96):024x}","object":"chat.completion.chunk",'
-        f'"created":{1795389345 + number},"model":"gpt-4.1-2025-04-14","service_tier":'
-        f'"default","system_fingerprint":"fp_{dice.getrandbits(40):010x}","choices":[{{"index":0,'
-        f'"delta":{{"content":{quote(piece)}}},"logprobs":null,"finish_reason":null}}],'
-        f'"obfuscation":"{padding(dice)}"}}'
+    return openai(
+        piece,
+        name=f"{dice.getrandbits(96):024x}",
+        created=CREATED + number,
+        fingerprint=f"{dice.getrandbits(40):010x}",
+        rest=obfuscation(dice),
     )
 
 
@@ -112,8 +133,11 @@ G4F_LAST = (
 )
 
 SHAPES: dict[str, tuple[Render, str]] = {
-    "openai": (openai, OPENAI_LAST),
+    "openai": (plain, OPENAI_LAST),
     "g4f": (g4f, G4F_LAST),
+    "padded": (padded, OPENAI_LAST),
+    "created": (created, OPENAI_LAST),
+    "ids": (ids, OPENAI_LAST),
     "varied": (varied, OPENAI_LAST),
     "restless": (restless, OPENAI_LAST),
 }
