@@ -13,7 +13,7 @@ from .version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .client import CopilotClient, content_deltas
+    from .client import CopilotClient
     from .conversation import Conversation
     from .errors import (
         AmnesiaWarning,
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     )
     from .observer import Observer
     from .parts import image_part, text_part, tool_result
-    from .reply import Reply
+    from .reply import Reply, content_deltas
     from .runner import post_request
     from .transport.clocks import Timeouts
     from .wire.answer import Answer, Choice, End, Timing, ToolCall

@@ -1,11 +1,11 @@
-"""A session in, replies out: the two lower doors, ``content_deltas`` and ``CopilotClient``."""
+"""A session in, replies out: ``CopilotClient``."""
 
 from __future__ import annotations
 
 import asyncio
 import platform
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -17,15 +17,16 @@ from yarl import URL
 from .conversation import Conversation, Memory
 from .errors import ClientClosedError, Hint, InvalidRequestError, WrongLoopError
 from .observer import Observer
-from .reply import Reply
+from .reading import Reading
+from .reply import Reply, StreamedReply
 from .transport.clocks import Timeouts
-from .transport.exchange import READ_BUFFER, BorrowedResponse, Exchange, parse_url
+from .transport.exchange import READ_BUFFER, Exchange, parse_url
 from .transport.proxies import environment_proxy
 from .version import __version__
 from .wire.chat import Messages, request_body
 from .wire.sse import MAX_EVENT_BYTES
 
-__all__ = ["DEFAULT_BASE_URL", "CopilotClient", "content_deltas"]
+__all__ = ["DEFAULT_BASE_URL", "CopilotClient"]
 
 DEFAULT_BASE_URL = "http://localhost:1337/v1"
 
@@ -39,43 +40,6 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 USER_AGENT = (
     f"async_copilot/{__version__} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
 )
-
-
-def content_deltas(
-    response: aiohttp.ClientResponse,
-    *,
-    timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
-    strict: bool = True,
-    max_event_bytes: int = MAX_EVENT_BYTES,
-    reply: Reply | None = None,
-) -> AsyncGenerator[str, None]:
-    """Yield the text of a streaming response of yours, delta by delta, as it arrives.
-
-    ::
-
-        async with session.post(url, json=body) as response:
-            async for text in content_deltas(response):
-                print(text, end="", flush=True)
-
-    response: open and unread; give the request ``timeout=ClientTimeout(total=None)``,
-        or aiohttp ends a long answer after five minutes. With ``read_bufsize=2**16`` a
-        fast stream takes a tenth less CPU, and one that nobody reads holds less.
-    timeouts: ``silence``, ``stall`` and ``total`` count from the first read.
-    strict: False accepts a cut-off answer, and skips lines that are no JSON.
-    reply: a fresh ``Reply()`` to be filled with everything else the answer says: usage,
-        finish reason, ``end``. It keeps the text too, which is not kept otherwise.
-
-    Yields non-empty str. Raises HTTPStatusError for an error status, and everything
-    that iterating a Reply raises; nothing is sent again. A generator that is left early
-    closes the response as soon as it is closed itself or collected; the ``async with``
-    around the response does so in any case. The line that yields is in
-    ``Reply._read_texts``.
-    """
-    filled = Reply(keep_text=False) if reply is None else reply
-    filled._begin(
-        BorrowedResponse(response, timeouts), strict=strict, max_event_bytes=max_event_bytes
-    )
-    return aiter(filled)
 
 
 class CopilotClient:
@@ -143,7 +107,7 @@ class CopilotClient:
         self._observer = observer
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
-        self._replies: set[Reply] = set()
+        self._under_way: set[Reading] = set()
         self._seen: WeakSet[Any] = WeakSet()
 
     def stream(
@@ -185,15 +149,15 @@ class CopilotClient:
             timeouts=timeouts or self._timeouts,
             max_retries=self._max_retries,
             seen=self._seen,
-            closing=self._closing,
         )
-        reply._begin(
+        reading = Reading(
             exchange,
+            reply,
             strict=self._strict,
             max_event_bytes=self._max_event_bytes,
             observer=observer or self._observer,
         )
-        return _Stream(reply, self._replies)
+        return StreamedReply(reply, reading, self._under_way)
 
     async def complete(self, messages: Messages, **options: Any) -> Reply:
         """Send messages and return the reply when it has ended; options as in stream()."""
@@ -215,10 +179,8 @@ class CopilotClient:
     async def aclose(self) -> None:
         """Close the client; replies under way end with ClientClosedError."""
         self._closed = True
-        if self._loop is not None and not self._closing.done():
-            self._closing.set_result(None)
-        for reply in list(self._replies):
-            reply._abort(ClientClosedError("the client was closed while this reply streamed"))
+        for reading in list(self._under_way):
+            reading.abort(ClientClosedError("the client was closed while this reply streamed"))
         if self._session is not None and self._borrowed is None:
             await self._session.close()
 
@@ -253,7 +215,6 @@ class CopilotClient:
             )
         if self._loop is None:
             self._loop = loop
-            self._closing = loop.create_future()
         elif self._loop is not loop:
             raise WrongLoopError(
                 "this client was first used in another event loop, where its connections live",
@@ -270,29 +231,6 @@ class CopilotClient:
                 read_bufsize=READ_BUFFER,
             )
         return self._session
-
-
-class _Stream(AbstractAsyncContextManager[Reply]):
-    """The ``async with`` around a reply, which is among those under way meanwhile."""
-
-    __slots__ = ("_reply", "_under_way")
-
-    def __init__(self, reply: Reply, under_way: set[Reply]) -> None:
-        self._reply = reply
-        self._under_way = under_way
-
-    async def __aenter__(self) -> Reply:
-        self._under_way.add(self._reply)
-        try:
-            await self._reply._enter()
-        except BaseException:
-            self._under_way.discard(self._reply)
-            raise
-        return self._reply
-
-    async def __aexit__(self, *_: object) -> None:
-        self._under_way.discard(self._reply)
-        await self._reply.aclose()
 
 
 def _completions_url(base_url: str) -> URL:

@@ -1,49 +1,77 @@
-"""An open body in; text, batches of it or typed chunks out: the reply as its reader sees it."""
+"""The line that yields a delta, and the Reply around it: text, chunks or batches out."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from typing import Any, Protocol, TypeAlias, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Any, TypeVar
 
-from .errors import (
-    ClientClosedError,
-    ClockError,
-    CopilotError,
-    DisconnectedError,
-    Hint,
-    ReplyInUseError,
-    TruncatedError,
-)
-from .observer import Observer, tell
+import aiohttp
+
+from .errors import ClientClosedError, Hint, ReplyInUseError
+from .reading import Reading
 from .transport.batches import Batch
-from .transport.body import Body
-from .transport.retries import may_retry
-from .transport.statuses import request_id
-from .wire.answer import Answer, End, Timing
+from .transport.clocks import Timeouts
+from .transport.exchange import BorrowedResponse
+from .wire.answer import Answer
 from .wire.chat import ChatChunk
-from .wire.deltas import DeltaDecoder
+from .wire.sse import MAX_EVENT_BYTES
 
-__all__ = ["Reply", "Retrying", "Source"]
-
-FINISH_GRACE = 2.0  # seconds; usage and [DONE] follow a finish_reason at once or never
+__all__ = ["Reply", "StreamedReply", "content_deltas"]
 
 Item = TypeVar("Item", str, ChatChunk)
 
 
-Retrying: TypeAlias = Callable[[CopilotError, float], None]
-"""Told of each retry, with the failure and the pause, before the pause."""
+async def content_deltas(
+    response: aiohttp.ClientResponse | Reading,
+    *,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
+    strict: bool = True,
+    max_event_bytes: int = MAX_EVENT_BYTES,
+    reply: Reply | None = None,
+) -> AsyncGenerator[str, None]:
+    """Yield the text of a streaming response of yours, delta by delta, as it arrives.
 
+    ::
 
-class Source(Protocol):
-    """Where a reply gets its body from."""
+        async with session.post(url, json=body) as response:
+            async for text in content_deltas(response):
+                print(text, end="", flush=True)
 
-    async def open(self, failure: CopilotError | None, timing: Timing, retrying: Retrying) -> Body:
-        """Return the body, or another one after failure; raise failure if there is none."""
+    response: open and unread; give the request ``timeout=ClientTimeout(total=None)``,
+        or aiohttp ends a long answer after five minutes. With ``read_bufsize=2**16`` a
+        fast stream takes a tenth less CPU, and one that nobody reads holds less.
+        (A Reply that is iterated gives its own Reading here.)
+    timeouts: ``silence``, ``stall`` and ``total`` count from the first read.
+    strict: False accepts a cut-off answer, and skips lines that are not JSON.
+    reply: a fresh ``Reply()`` to be filled with everything else the answer says: usage,
+        finish reason, ``end``. It keeps the text too, which is not kept otherwise.
 
-    def mask(self, error: CopilotError) -> None:
-        """Strike the request's secrets out of what an error says."""
+    Yields non-empty str. Raises, before anything is read, ReplyInUseError for a reply
+    that was filled before, and HTTPStatusError for an error status; then everything that
+    iterating a Reply raises. Nothing is sent again. A generator that is left early closes
+    the response as soon as it is closed itself or collected; the ``async with`` around
+    the response does so in any case.
+    """
+    reading = response
+    if not isinstance(reading, Reading):
+        source = BorrowedResponse(reading, timeouts)
+        reply = reply or Reply(keep_text=False)
+        reading = Reading(source, reply, strict=strict, max_event_bytes=max_event_bytes)
+    try:
+        await reading.open()
+        while not reading.over:
+            block = await reading.block() or await reading.again()
+            texts, pieces = reading.texts(block), reading.pieces
+            for text in texts:
+                pieces.append(text)
+                yield text
+        await reading.conclude()
+    finally:
+        reading.leave()
 
 
 class Reply(Answer):
@@ -63,34 +91,21 @@ class Reply(Answer):
     """
 
     def __init__(self, *, keep_text: bool = True) -> None:
-        super().__init__()
-        self._keep_text = keep_text
-        self._texts: AsyncGenerator[str, None] | None = None
-        self._chunks: AsyncGenerator[ChatChunk, None] | None = None
-        self._batches: AsyncGenerator[str, None] | None = None
-        self._observer: Observer | None = None
-        self._filled_from: Source | None = None
-        self._body: Body | None = None
-        self._handed_out = False
-        self._finished = False
-        self._over = False
-        self._failure: CopilotError | None = None
+        super().__init__(keep_text=keep_text)
+        self._reading: Reading | None = None
+        self._reader: Any = None  # an async generator, which knows whether it runs
+        self._way = ""
+        self._begun = False
 
-    def __aiter__(self) -> AsyncGenerator[str, None]:
-        self._only_reader(self._texts, other=self._chunks or self._batches)
-        if self._texts is None:
-            self._texts = self._read_texts()
-        return self._texts
+    def __aiter__(self) -> AsyncIterator[str]:
+        return self._read("text", content_deltas)
 
     def __anext__(self) -> Awaitable[str]:
         return self.__aiter__().__anext__()
 
     def chunks(self) -> AsyncGenerator[ChatChunk, None]:
         """Yield ChatChunks, of every choice, in place of the text. Raises as iteration does."""
-        self._only_reader(self._chunks, other=self._texts or self._batches)
-        if self._chunks is None:
-            self._chunks = self._read_chunks()
-        return self._chunks
+        return self._read("chunks", self._read_chunks)
 
     def batches(self, *, interval: float = 1.0, min_chars: int = 1) -> AsyncGenerator[str, None]:
         """Yield the text in batches, for a sink that throttles: edits of a bot's message.
@@ -104,28 +119,45 @@ class Reply(Answer):
         down as it does without batches. Text that waits in a batch counts as handed out
         (``reply.text``) when the batch is.
         """
-        self._only_reader(self._batches, other=self._texts or self._chunks)
-        if self._batches is None:
-            self._batches = self._read_batches(Batch(interval, min_chars))
-        return self._batches
+        return self._read("batches", partial(self._read_batches, Batch(interval, min_chars)))
 
     async def aclose(self) -> None:
         """Leave the reply; its connection is closed unless it was read to the end."""
-        reading: Any = self._texts or self._chunks or self._batches
-        if reading is not None and reading.ag_running:
-            self._abort(ClientClosedError("the reply was left while a task still read it"))
-        elif reading is not None:
-            await reading.aclose()
-        self._leave()
+        reading, self._reading = self._reading, None
+        if reading is None:
+            return
+        if self._reader is not None and self._reader.ag_running:
+            reading.abort(ClientClosedError("the reply was left while a task still read it"))
+        elif self._reader is not None:
+            await self._reader.aclose()
+        reading.leave()
 
-    def _abort(self, failure: CopilotError) -> None:
-        """Let whoever reads the reply fail with failure, now or at the next read."""
-        if self._body is not None and self.end is None:
-            self._body.fail(failure)
+    # ------------------------------------------------------------------ one reader at a time
 
-    @staticmethod
-    def _only_reader(reading: Any, *, other: object) -> None:
-        if other is not None or (reading is not None and reading.ag_running):
+    def begin(self) -> None:
+        """A Reading begins to fill this reply. Raises ReplyInUseError for a second one."""
+        if self._begun:
+            raise ReplyInUseError(
+                "a Reply is filled once", hint=Hint("make a new one for each response")
+            )
+        self._begun = True
+
+    def read_from(self, reading: Reading) -> None:
+        """Let the reply be read from an open reading; for those who open replies."""
+        self._reading = reading
+
+    def _read(
+        self, way: str, begin: Callable[[Reading], AsyncGenerator[Item, None]]
+    ) -> AsyncGenerator[Item, None]:
+        """Return the one reader, begun here the first time. Raises for another way, or task."""
+        if self._reading is None:
+            raise ReplyInUseError(
+                "this reply was left, or is filled by content_deltas()",
+                hint=Hint("read it inside its async with, or read content_deltas()"),
+            )
+        if self._reader is None:
+            self._way, self._reader = way, begin(self._reading)
+        elif self._way != way or self._reader.ag_running:
             raise ReplyInUseError(
                 "this reply is being read already",
                 hint=Hint(
@@ -133,266 +165,83 @@ class Reply(Answer):
                     "reply.chunks() or as reply.batches()"
                 ),
             )
+        reader: AsyncGenerator[Item, None] = self._reader
+        return reader
 
-    # ------------------------------------------------------------------ from bytes to deltas
-
-    async def _read_texts(self) -> AsyncGenerator[str, None]:
+    async def _read_chunks(self, reading: Reading) -> AsyncGenerator[ChatChunk, None]:
         try:
-            while not self._over:
-                block = await self._block() or await self._elsewhere()
-                texts = self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
-                pieces = self._choices[0].text
-                for text in texts:
-                    if self._keep_text:
-                        pieces.append(text)
-                    yield text
-            await self._conclude()
-        finally:
-            self._leave()
-
-    async def _read_chunks(self) -> AsyncGenerator[ChatChunk, None]:
-        try:
-            while not self._over:
-                block = await self._block() or await self._elsewhere()
-                for chunk in self._decode(block, DeltaDecoder.chunks, DeltaDecoder.rest_of_chunks):
+            while not reading.over:
+                block = await reading.block() or await reading.again()
+                for chunk in reading.chunks(block):
                     self.absorb(chunk)
                     if chunk.content and chunk.index == 0:
-                        self._choices[0].text.append(chunk.content)
+                        self.pieces.append(chunk.content)
                     yield chunk
-            await self._conclude()
+            await reading.conclude()
         finally:
-            self._leave()
+            reading.leave()
 
-    async def _read_batches(self, batch: Batch) -> AsyncGenerator[str, None]:
+    async def _read_batches(self, batch: Batch, reading: Reading) -> AsyncGenerator[str, None]:
         now = asyncio.get_running_loop().time
         try:
-            while batch or not self._over:
-                due = batch.due(last=self._over)
+            while (batch and not reading.left) or not reading.over:
+                due = batch.due(last=reading.over)
                 if due <= now():
                     text = batch.take(now())
-                    self._choices[0].text.append(text)
+                    self.pieces.append(text)
                     yield text
-                elif self._over:
+                elif reading.over:
                     await asyncio.sleep(due - now())
                 else:
-                    batch.add(await self._texts_until(due))
-            await self._conclude()
+                    batch.add(await _texts_until(reading, due))
+            await reading.conclude()
         finally:
-            self._leave()
+            reading.leave()
 
-    async def _texts_until(self, due: float) -> list[str]:
-        """Return what the next bytes bring; nothing, where none come until then."""
-        try:
-            # Cancelling a read loses nothing: bytes leave aiohttp's buffer only at its end.
-            # And it cancels nothing else: due is finite when text waits in the batch, after
-            # which no request is sent again.
-            async with asyncio.timeout_at(None if due == math.inf else due):
-                block = await self._block() or await self._elsewhere()
-        except TimeoutError:
-            self._stop_clock(silent=True)
-            return []
-        return self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
 
-    def _decode(
-        self,
-        block: bytes,
-        decode: Callable[[DeltaDecoder, bytes], list[Item]],
-        rest: Callable[[DeltaDecoder, bool], list[Item]],
-    ) -> list[Item]:
-        decoder = self._decoder
-        items = decode(decoder, block) if block else []
-        if decoder.ended or not block:
-            items += rest(decoder, self._failure is None)
-            self._over = True
-        self._note(decoder, items)
-        if items:
-            # A chunk that holds no more than a role may come twice; text may not.
-            self._handed_out = self._handed_out or decoder.progress or type(items[0]) is str
-            self._stop_clock()
-        return items
+async def _texts_until(reading: Reading, due: float) -> list[str]:
+    """Return what the next bytes bring; nothing, where none come until then."""
+    try:
+        # Cancelling a read loses nothing: bytes leave aiohttp's buffer only at its end.
+        # And it cancels nothing else: due is finite when text waits in the batch, after
+        # which no request is sent again.
+        async with asyncio.timeout_at(None if due == math.inf else due):
+            block = await reading.block() or await reading.again()
+    except TimeoutError:
+        reading.stop_clock(silent=True)
+        return []
+    return reading.texts(block)
 
-    def _stop_clock(self, *, silent: bool = False) -> None:
-        if self._body is not None:  # pragma: no branch  # what comes, comes from a body
-            self._body.clock.stop(self._body.arrived, silent=silent)
 
-    def _block(self) -> Awaitable[bytes]:
-        """Return the next block of the body; b"" where another one may have to be opened.
+class StreamedReply(AbstractAsyncContextManager[Reply]):
+    """The ``async with`` around a reply: opens it, and leaves it at the block's end.
 
-        Not a coroutine itself: each one in the chain lives through every wait of every
-        stream, and what lives keeps the garbage collector busy.
-        """
-        return self._body.read() if self._body is not None else self._elsewhere()
+    under_way: the readings of a client, which closes them with itself.
+    """
 
-    async def _elsewhere(self) -> bytes:
-        """Return the first block of the first body, or of another one after a failure.
+    __slots__ = ("_entered", "_reading", "_reply", "_under_way")
 
-        Nothing, at the reply's end or where it broke for good.
-        """
-        source = self._source
-        while self._failure is None:
-            failure = None
-            if self._body is not None:
-                failure = self._body.failure
-                if failure is None or self._decoder.finished:
-                    break  # the answer is whole, or as whole as it gets
-                if self._handed_out or not may_retry(failure):
-                    self._failure = failure
-                    break
-                self._body.close()
-            try:
-                body = await self._open(source, failure)
-            except CopilotError as error:
-                self._failure = error
-                break
-            if block := await body.read():
-                return block
-        return b""
+    def __init__(self, reply: Reply, reading: Reading, under_way: set[Reading]) -> None:
+        self._reply = reply
+        self._reading = reading
+        self._under_way = under_way
+        self._entered = False
 
-    # ------------------------------------------------------------------ beginning and end
-
-    def _begin(
-        self,
-        source: Source,
-        *,
-        strict: bool,
-        max_event_bytes: int,
-        observer: Observer | None = None,
-    ) -> None:
-        if self._filled_from is not None:
-            raise ReplyInUseError(
-                "a Reply is filled once", hint=Hint("make a new one for each response")
-            )
-        self._filled_from = source
-        self._observer = observer
-        self._strict = strict
-        self._max_event_bytes = max_event_bytes
-        self._decoder = self._new_decoder()
-        self._started = asyncio.get_running_loop().time()
-
-    def _new_decoder(self) -> DeltaDecoder:
-        return DeltaDecoder(strict=self._strict, max_event_bytes=self._max_event_bytes)
-
-    @property
-    def _source(self) -> Source:
-        if self._filled_from is None:
-            raise ReplyInUseError("nothing fills this Reply; pass it to content_deltas(reply=...)")
-        return self._filled_from
-
-    async def _enter(self) -> None:
-        """Get the body before anything is read; raise what stands against it."""
-        if self._body is not None or self.end is not None:
+    async def __aenter__(self) -> Reply:
+        if self._entered:
             raise ReplyInUseError(
                 "this stream was entered before", hint=Hint("call stream() again")
             )
-        if self._observer is not None:
-            tell(self._observer.on_start, self)
+        self._entered = True
+        self._under_way.add(self._reading)
         try:
-            await self._open(self._source)
-        except CopilotError as error:
-            self.end = _end_of(error)
-            self._leave(self._complete(error))
-            raise
+            await self._reading.open()
         except BaseException:
-            self._leave()
+            self._under_way.discard(self._reading)
             raise
+        self._reply.read_from(self._reading)
+        return self._reply
 
-    async def _open(self, source: Source, failure: CopilotError | None = None) -> Body:
-        """Get the body, or after failure another one: nothing of the first is kept."""
-        body = await source.open(failure, self.timing, self._retrying)
-        if failure is not None:
-            self._forget()
-            self._decoder = self._new_decoder()
-        response = body.response
-        self._body = body
-        self.status = response.status
-        self.headers = response.headers
-        self.request_id = request_id(response.headers)
-        self.timing.headers = body.arrived - self._started
-        self._decoder.media_type = response.headers.get("Content-Type", "")
-        return body
-
-    def _note(self, decoder: DeltaDecoder, items: list[Any]) -> None:
-        """Keep the clocks and the timing up with a block."""
-        for chunk in decoder.told:
-            self.absorb(chunk)
-        decoder.told.clear()
-        body, timing = self._body, self.timing
-        if body is None:
-            return
-        if decoder.progress:
-            body.clock.progress(body.arrived)
-            finished = decoder.finished
-            if finished is not self._finished:
-                self._finished = finished
-                body.clock.limit(FINISH_GRACE if finished else None)
-        self._choices[0].text.compact()
-        timing.bytes = body.bytes
-        timing.chunks = decoder.events
-        self.skipped = decoder.skipped
-        if items and (type(items[0]) is str or any(item.content for item in items)):
-            now = body.arrived - self._started
-            if timing.first_text is None or timing.last_text is None:
-                timing.first_text = now
-                if self._observer is not None:
-                    tell(self._observer.on_first_text, self)
-            elif now - timing.last_text > timing.longest_gap:
-                timing.longest_gap = now - timing.last_text
-            timing.last_text = now
-
-    async def _conclude(self) -> None:
-        """Say how the reply ended; raise where that is no good end."""
-        failure = self._failure or self._decoder.failure
-        if failure is not None:
-            self.end = _end_of(failure)
-        elif self._decoder.complete:
-            self.end = End.COMPLETE
-        elif self._decoder.done:
-            self.end = End.DONE
-        else:
-            self.end = End.TRUNCATED
-            failure = self._truncated() if self._strict else None
-        if self._body is not None and self._decoder.ended:
-            await self._body.drain()
-        self._leave(failure and self._complete(failure))
-        if failure is not None:
-            raise failure
-
-    def _complete(self, failure: CopilotError) -> CopilotError:
-        """Put what is known into an error."""
-        failure.reply = self
-        failure.retries = self.timing.retries
-        if failure.status is None:
-            failure.status = self.status
-            failure.request_id = self.request_id
-        self._source.mask(failure)
-        return failure
-
-    def _truncated(self) -> TruncatedError:
-        events = self.timing.chunks
-        came = f"{events} events and {len(self.text):,} characters" if events else "no event at all"
-        return TruncatedError(
-            f"the answer was cut off: the body ended after {came}, with neither a "
-            f"finish_reason nor [DONE]",
-            hint=Hint("{option} accepts such answers", "strict=False"),
-        )
-
-    def _leave(self, failure: CopilotError | None = None) -> None:
-        if self.end is None:
-            self.end = End.CANCELLED
-        if self._body is not None:
-            self._body.close()
-        observer, self._observer = self._observer, None
-        if observer is not None:
-            tell(observer.on_end, self, failure)
-
-    def _retrying(self, failure: CopilotError, pause: float) -> None:
-        if self._observer is not None:
-            tell(self._observer.on_retry, self, failure, pause)
-
-
-def _end_of(failure: CopilotError) -> End:
-    if isinstance(failure, ClockError):
-        return End.STALLED
-    if isinstance(failure, DisconnectedError):
-        return End.DISCONNECTED
-    return End.CANCELLED if isinstance(failure, ClientClosedError) else End.ERROR
+    async def __aexit__(self, *_: object) -> None:
+        self._under_way.discard(self._reading)
+        await self._reply.aclose()

@@ -28,7 +28,7 @@ ORDER = [
     *("transport.clocks", "transport.retries", "transport.statuses", "transport.masking"),
     *("transport.batches", "transport.proxies", "transport.body"),
     # doors
-    *("parts", "reply", "transport.exchange", "conversation", "client", "runner"),
+    *("parts", "transport.exchange", "reading", "reply", "conversation", "client", "runner"),
     # packages of their own: one for tests and demonstrations, one for people
     *("fake_server", "pytest_plugin", "console", "__main__"),
 ]
@@ -47,7 +47,12 @@ INSIDE = {
 }
 
 # Names that only annotations use, imported for type checkers alone.
-FOR_TYPES = {("errors", "reply"), ("errors", "wire.sse"), ("observer", "reply")}
+FOR_TYPES = {
+    ("errors", "reply"),
+    ("reading", "reply"),
+    ("errors", "wire.sse"),
+    ("observer", "reply"),
+}
 
 PUBLIC = {
     *("Answer", "ChatChunk", "Choice", "Conversation", "CopilotClient", "End", "Observer"),

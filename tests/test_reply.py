@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 
 import aiohttp
 import pytest
@@ -95,7 +96,11 @@ async def test_a_reply_is_filled_once() -> None:
         texts = [text async for text in content_deltas(response, reply=reply)]
         assert (reply.end, reply.text) == (End.COMPLETE, "".join(texts))
         with pytest.raises(ReplyInUseError, match="filled once"):
-            content_deltas(response, reply=reply)
+            await anext(content_deltas(response, reply=reply))
+
+
+def test_content_deltas_is_an_async_generator_function() -> None:
+    assert inspect.isasyncgenfunction(content_deltas)
 
 
 async def test_a_reply_that_nothing_fills_says_so() -> None:

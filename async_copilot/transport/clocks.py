@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 
 from ..errors import (
     ClockError,
+    CopilotError,
     Hint,
     InvalidRequestError,
     SilenceTimeoutError,
@@ -67,7 +68,7 @@ class Watchdog:
     It also ends the wait that aiohttp's ``sock_read`` misses: a body with broken chunk
     framing leaves the C parser waiting for good.
 
-    expire: called with the error when a clock has run out during a wait.
+    expire: called with the error when a clock has run out during a wait, or by end().
     spent: seconds of ``total`` used up, those before this one included.
     """
 
@@ -99,7 +100,7 @@ class Watchdog:
         self._stalled = 0.0  # seconds waited since the last progress, the current wait aside
         self._started: float | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.expire: Callable[[ClockError], object] = _nobody
+        self.expire: Callable[[CopilotError], object] = _nobody
         self.spent = spent
 
     def connect(self, now: float, seconds: float | None, error: Callable[[], ClockError]) -> None:
@@ -152,6 +153,10 @@ class Watchdog:
         self._stalled = 0.0
         self._patience = min(_or_forever(seconds), _or_forever(self._timeouts.stall))
 
+    def end(self, error: CopilotError) -> None:
+        """End the wait with error, as if a clock had run out."""
+        self.expire(error)
+
     def cancel(self) -> None:
         self._started = None
         self.expire = _nobody
@@ -202,7 +207,7 @@ class Watchdog:
         )
 
 
-def _nobody(_: ClockError) -> None:
+def _nobody(_: CopilotError) -> None:
     """For a clock that is nobody's, not yet or no more."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
@@ -15,8 +16,6 @@ from aiohttp.payload import Payload
 from yarl import URL
 
 from ..errors import (
-    ClientClosedError,
-    ClockError,
     ConnectTimeoutError,
     CopilotError,
     DisconnectedError,
@@ -24,8 +23,6 @@ from ..errors import (
     HTTPStatusError,
     RedirectError,
 )
-from ..reply import Retrying
-from ..wire.answer import Timing
 from .body import Body, receive_less, translate
 from .clocks import Timeouts, Watchdog
 from .masking import Mask
@@ -44,10 +41,9 @@ WRITE_BYTES = 256 * 1024  # of a request body at a time, so that a large one giv
 
 
 class Exchange:
-    """One request to a server, sent until it is answered.
+    """One request to a server: sent once by each open(), with what its attempts share.
 
     seen: the connections that were used before, to know a stale one from a dead server.
-    closing: done when the client is closed.
     """
 
     def __init__(
@@ -60,7 +56,6 @@ class Exchange:
         timeouts: Timeouts,
         max_retries: int,
         seen: WeakSet[Any],
-        closing: asyncio.Future[None],
     ) -> None:
         self._session = session
         self._url = url
@@ -69,57 +64,62 @@ class Exchange:
         self._timeouts = timeouts
         self._max_retries = max_retries
         self._seen = seen
-        self._closing = closing
         self._spent = 0.0  # seconds of Timeouts.total
         self._stale = False  # the last request went out on a connection used before
+        self._aborted: CopilotError | None = None
+        self._wake: Callable[[CopilotError], object] = _nobody  # ends the wait under way
 
-    async def open(self, failure: CopilotError | None, timing: Timing, retrying: Retrying) -> Body:
-        """Send the request, again where that may help, and return the body of the answer.
+    async def open(self) -> Body:
+        """Send the request, follow where it leads, return the body of the answer.
 
-        failure: of an attempt whose body broke before anything was handed out.
-        Raises what the last attempt failed with. Cancelling closes the connection.
+        Sent at once on another connection where a pooled one had been closed by the
+        server; each such attempt takes one out of the pool, so this comes to an end.
+        Raises what became of the request. Cancelling closes the connection.
         """
         while True:
-            if failure is not None:
-                await self._pause(failure, timing, retrying)
+            if self._aborted is not None:
+                raise self._aborted
             try:
                 return await self._send()
-            except CopilotError as error:
-                failure = error
+            except DisconnectedError as error:
+                if not self._stale or self._aborted is not None:
+                    raise
+                log.debug("stale connection to %s, sending again: %s", place(self._url), error)
+
+    def pause(self, failure: CopilotError, retries: int) -> float | None:
+        """Return the seconds before another attempt; None where there is to be none."""
+        if not may_retry(failure) or retries >= self._max_retries:
+            return None
+        pause = retry_pause(failure, retries)
+        total = self._timeouts.total
+        if pause is None or (total is not None and self._spent + pause >= total):
+            return None
+        log.info("retry %d of %d in %.2f s: %s", retries + 1, self._max_retries, pause, failure)
+        return pause
+
+    async def wait(self, seconds: float) -> None:
+        """Wait before another attempt. Raises what abort() was given meanwhile."""
+        self._spent += seconds
+        woken = asyncio.Event()
+        self._wake = lambda _: woken.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(woken.wait(), seconds)
+        self._wake = _nobody
+        if self._aborted is not None:
+            raise self._aborted
+
+    def abort(self, error: CopilotError) -> None:
+        """End with error whatever is waited for, now or next."""
+        self._aborted = error
+        self._wake(error)
 
     def mask(self, error: CopilotError) -> None:
         """Strike the request's secrets out of what an error says."""
         Mask(self._headers, self._session.headers).error(error)
 
-    async def _pause(self, failure: CopilotError, timing: Timing, retrying: Retrying) -> None:
-        """Wait before another attempt; raise failure where none is to be made."""
-        self._raise_if_closed()
-        if isinstance(failure, DisconnectedError) and self._stale and failure.status is None:
-            # The server had closed an idle connection: at once, on another one. Each
-            # such attempt takes a connection out of the pool, so this comes to an end.
-            log.debug("stale connection to %s, sending again", place(self._url))
-            return
-        pause = None
-        if may_retry(failure) and timing.retries < self._max_retries:
-            pause = retry_pause(failure, timing.retries)
-        total = self._timeouts.total
-        if pause is None or (total is not None and self._spent + pause >= total):
-            failure.retries = timing.retries
-            raise failure
-        timing.retries += 1
-        timing.waits.append(pause)
-        log.info("retry %d of %d in %.2f s: %s", timing.retries, self._max_retries, pause, failure)
-        retrying(failure, pause)
-        self._spent += pause
-        await asyncio.wait([self._closing], timeout=pause)
-        self._raise_if_closed()
-
-    def _raise_if_closed(self) -> None:
-        if self._closing.done():
-            raise ClientClosedError("the client was closed while this reply was under way")
-
     async def _send(self) -> Body:
         clock = Watchdog(self._timeouts, spent=self._spent)
+        self._wake = clock.end
         try:
             response = await self._follow(clock)
         except BaseException:
@@ -174,13 +174,13 @@ class Exchange:
         if self._queues:
             connect, sock_connect = None, connect
         self._stale = False
-        expired: list[ClockError] = []
+        expired: list[CopilotError] = []
         failure: CopilotError
         cause: Exception | None
         try:
             async with asyncio.timeout_at(None) as wait:
 
-                def expire(error: ClockError) -> None:
+                def expire(error: CopilotError) -> None:
                     expired.append(error)
                     wait.reschedule(now())
 
@@ -231,16 +231,24 @@ class BorrowedResponse:
 
     def __init__(self, response: aiohttp.ClientResponse, timeouts: Timeouts) -> None:
         self._response = response
+        self._clock = Watchdog(timeouts)
         self._timeouts = timeouts
 
-    async def open(self, failure: CopilotError | None, timing: Timing, retrying: Retrying) -> Body:
-        if failure is not None:
-            raise failure
+    async def open(self) -> Body:
         if is_answer(self._response.status):
             connection = self._response.connection
             receive_less(connection and connection.transport)
-            return Body(self._response, Watchdog(self._timeouts))
+            return Body(self._response, self._clock)
         raise await read_status_error(self._response, self._timeouts)
+
+    def pause(self, failure: CopilotError, retries: int) -> None:
+        """Nothing is sent again: the request was the caller's."""
+
+    async def wait(self, seconds: float) -> None:
+        """There is nothing to wait for: see pause()."""
+
+    def abort(self, error: CopilotError) -> None:
+        self._clock.end(error)
 
     def mask(self, error: CopilotError) -> None:
         Mask(self._response.request_info.headers).error(error)
@@ -299,6 +307,10 @@ async def read_status_error(
         b"".join(blocks)[:ERROR_BODY_BYTES],
         place(response.url),
     )
+
+
+def _nobody(_: CopilotError) -> None:
+    """Nothing is waited for."""
 
 
 def place(url: URL) -> str:

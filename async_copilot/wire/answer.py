@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from .chat import ChatChunk, ToolCallDelta
 
 __all__ = ["Answer", "Choice", "End", "Timing", "ToolCall"]
 
+_NOWHERE: deque[str] = deque(maxlen=0)  # for text that is not kept
 _LOOSE = 16  # pieces of a text; some 60 bytes each besides their characters
 
 
@@ -219,7 +221,8 @@ class Answer:
     Picklable as a snapshot of the results.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep_text: bool = True) -> None:
+        self._keep_text = keep_text
         self.model: str | None = None
         self.provider: str | None = None
         self.id: str | None = None
@@ -305,9 +308,18 @@ class Answer:
             if isinstance(handle, dict) and handle:
                 self.conversation = handle
 
-    def _forget(self) -> None:
-        """Start over, for an attempt that is made again."""
-        fresh = Answer()
+    @property
+    def pieces(self) -> MutableSequence[str]:
+        """Where the text of choice 0 goes, piece by piece, when it is handed out."""
+        return self._choices[0].text if self._keep_text else _NOWHERE
+
+    def compact(self) -> None:
+        """Join the pieces that have come, now and then: many small ones take more room."""
+        self._choices[0].text.compact()
+
+    def begin_again(self) -> None:
+        """Forget what was said, for a request that is sent again; what it took so far stays."""
+        fresh = Answer(keep_text=self._keep_text)
         fresh.timing = self.timing
         fresh.timing.headers = None
         self.__dict__.update(fresh.__dict__)

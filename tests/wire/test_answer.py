@@ -277,7 +277,7 @@ def test_starting_over_keeps_the_timing_of_the_retries_and_nothing_else() -> Non
     whole = filled()
     whole.timing.retries, whole.timing.headers = 1, 0.5
     timing = whole.timing
-    whole._forget()
+    whole.begin_again()
     assert whole.timing is timing
     assert (timing.retries, timing.waits, timing.headers) == (1, [0.5], None)
     timing_aside = {**whole.__dict__, "timing": None, "_choices": None}

@@ -1,0 +1,336 @@
+"""A source in; its body, the texts or chunks of each block, and a verdict out.
+
+The one loop from a source to its verdict, a step at a time: ``open()`` gets a body, and
+is the one place where a request is sent again; ``block()`` and ``texts()`` go around, until
+``over``; ``conclude()`` says how it ended; ``leave()`` gives everything back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableSequence
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from .errors import (
+    ClientClosedError,
+    ClockError,
+    CopilotError,
+    DisconnectedError,
+    Hint,
+    TruncatedError,
+)
+from .observer import Observer, tell
+from .transport.body import Body
+from .transport.statuses import request_id
+from .wire.answer import End
+from .wire.chat import ChatChunk
+from .wire.deltas import DeltaDecoder
+
+if TYPE_CHECKING:
+    from .reply import Reply
+
+__all__ = ["Reading", "Source"]
+
+FINISH_GRACE = 2.0  # seconds; usage and [DONE] follow a finish_reason at once or never
+
+Item = TypeVar("Item", str, ChatChunk)
+
+
+class Source(Protocol):
+    """Where a body comes from: a request that can be sent again, or a response of the caller's."""
+
+    async def open(self) -> Body:
+        """Return a body, of a request that was sent once. Raises CopilotError."""
+
+    def pause(self, failure: CopilotError, retries: int) -> float | None:
+        """Return the seconds to wait before another attempt; None where there is to be none."""
+
+    async def wait(self, seconds: float) -> None:
+        """Wait before another attempt. Raises what abort() was given meanwhile."""
+
+    def abort(self, error: CopilotError) -> None:
+        """End whatever is waited for with error."""
+
+    def mask(self, error: CopilotError) -> None:
+        """Strike the request's secrets out of what an error says."""
+
+
+class Reading:
+    """Reads one reply from its source, which it fills on the way.
+
+    over: no further block can change the answer: conclude() is next.
+    left: everything was given back; nothing of the reply changes any more.
+    reply: what the deltas add up to. It lets go of its reading when it is left, or the
+        two would be a cycle, which only the garbage collector undoes.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_body",
+        "_decoder",
+        "_failure",
+        "_finished",
+        "_handed_out",
+        "_max_event_bytes",
+        "_observer",
+        "_opened",
+        "_source",
+        "_started",
+        "_strict",
+        "left",
+        "over",
+        "reply",
+    )
+
+    def __init__(
+        self,
+        source: Source,
+        reply: Reply,
+        *,
+        strict: bool,
+        max_event_bytes: int,
+        observer: Observer | None = None,
+    ) -> None:
+        reply.begin()
+        self.reply = reply
+        self.over = False
+        self._source = source
+        self._strict = strict
+        self._max_event_bytes = max_event_bytes
+        self._observer = observer
+        self._started = asyncio.get_running_loop().time()
+        self._decoder = self._new_decoder()
+        self._body: Body  # since open()
+        self._opened = False
+        self._failure: CopilotError | None = None
+        self._handed_out = False
+        self._finished = False
+        self.left = False
+
+    def _new_decoder(self) -> DeltaDecoder:
+        return DeltaDecoder(strict=self._strict, max_event_bytes=self._max_event_bytes)
+
+    # ------------------------------------------------------------------ opening
+
+    async def open(self) -> None:
+        """Get a body, unless there is one; raise, and leave, where none is to be had."""
+        if self._opened:
+            return
+        if self._observer is not None:
+            tell(self._observer.on_start, self.reply)
+        try:
+            await self._send()
+        except CopilotError as error:
+            self.reply.end = _end_of(error)
+            self.leave(self._completed(error))
+            raise
+        except BaseException:
+            self.leave()
+            raise
+
+    async def _send(self, failure: CopilotError | None = None) -> Body:
+        """Send the request, and after failure again where that may help; the one retry loop."""
+        while True:
+            if failure is not None:
+                await self._pause(failure)
+            try:
+                body = await self._source.open()
+            except CopilotError as error:
+                failure = error
+            else:
+                self._take(body)
+                return body
+
+    async def _pause(self, failure: CopilotError) -> None:
+        """Wait before another attempt; raise failure where none is to be made."""
+        timing = self.reply.timing
+        pause = None if self._failure else self._source.pause(failure, timing.retries)
+        if pause is None:
+            raise self._failure or failure
+        timing.retries += 1
+        timing.waits.append(pause)
+        if self._observer is not None:
+            tell(self._observer.on_retry, self.reply, failure, pause)
+        await self._source.wait(pause)
+
+    def _take(self, body: Body) -> None:
+        """Read on in this body; nothing is kept of one before it."""
+        reply, response = self.reply, body.response
+        if self._opened:
+            reply.begin_again()
+            self._decoder = self._new_decoder()
+        self._opened, self._body = True, body
+        reply.status = response.status
+        reply.headers = response.headers
+        reply.request_id = request_id(response.headers)
+        reply.timing.headers = body.arrived - self._started
+        self._decoder.media_type = response.headers.get("Content-Type", "")
+
+    # ------------------------------------------------------------------ from block to block
+
+    def block(self) -> Awaitable[bytes]:
+        """Return the next block; b"" at the end of the body, or where it broke.
+
+        Not a coroutine itself: each one in the chain lives through every wait of every
+        stream, and what lives keeps the garbage collector busy.
+        """
+        return self._body.read()
+
+    async def again(self) -> bytes:
+        """Return the first block of another body in place of a broken one.
+
+        Nothing where the answer is over: it is whole, or text of it was handed out, or
+        another attempt cannot help.
+        """
+        body = self._body
+        while (failure := body.failure) is not None and not self._decoder.finished:
+            body.close()
+            try:
+                if self._handed_out:
+                    raise failure
+                body = await self._send(failure)
+            except CopilotError as error:
+                self._failure = error
+                break
+            if block := await body.read():
+                return block
+        return b""
+
+    @property
+    def pieces(self) -> MutableSequence[str]:
+        """Where text goes when it is handed out."""
+        return self.reply.pieces
+
+    def texts(self, block: bytes) -> list[str]:
+        """Return the text deltas that block completes; b"" ends the answer."""
+        return self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
+
+    def chunks(self, block: bytes) -> list[ChatChunk]:
+        """The same as chunks, of every choice."""
+        return self._decode(block, DeltaDecoder.chunks, DeltaDecoder.rest_of_chunks)
+
+    def _decode(
+        self,
+        block: bytes,
+        decode: Callable[[DeltaDecoder, bytes], list[Item]],
+        rest: Callable[[DeltaDecoder, bool], list[Item]],
+    ) -> list[Item]:
+        self._check()
+        decoder = self._decoder
+        items = decode(decoder, block) if block else []
+        if decoder.ended or not block:
+            items += rest(decoder, self._failure is None)
+            self.over = True
+        self._note(decoder, items)
+        if items:
+            # A chunk that holds no more than a role may come twice; text may not.
+            self._handed_out = self._handed_out or decoder.progress or type(items[0]) is str
+            self.stop_clock()
+        return items
+
+    def stop_clock(self, *, silent: bool = False) -> None:
+        """The caller has the word; silent: though no byte came, a batch of text is due."""
+        self._body.clock.stop(self._body.arrived, silent=silent)
+
+    def _note(self, decoder: DeltaDecoder, items: list[Any]) -> None:
+        """Keep the clocks and the timing up with a block."""
+        reply, body = self.reply, self._body
+        for chunk in decoder.told:
+            reply.absorb(chunk)
+        decoder.told.clear()
+        if decoder.progress:
+            body.clock.progress(body.arrived)
+            finished = decoder.finished
+            if finished is not self._finished:
+                self._finished = finished
+                body.clock.limit(FINISH_GRACE if finished else None)
+        reply.compact()
+        timing = reply.timing
+        timing.bytes = body.bytes
+        timing.chunks = decoder.events
+        reply.skipped = decoder.skipped
+        if items and (type(items[0]) is str or any(item.content for item in items)):
+            now = body.arrived - self._started
+            if timing.first_text is None or timing.last_text is None:
+                timing.first_text = now
+                if self._observer is not None:
+                    tell(self._observer.on_first_text, reply)
+            elif now - timing.last_text > timing.longest_gap:
+                timing.longest_gap = now - timing.last_text
+            timing.last_text = now
+
+    # ------------------------------------------------------------------ the end
+
+    async def conclude(self) -> None:
+        """Say how the reply ended; raise where that is not a good end."""
+        self._check()
+        reply, decoder = self.reply, self._decoder
+        failure = self._failure or decoder.failure
+        if failure is not None:
+            reply.end = _end_of(failure)
+        elif decoder.complete:
+            reply.end = End.COMPLETE
+        elif decoder.done:
+            reply.end = End.DONE
+        else:
+            reply.end = End.TRUNCATED
+            failure = self._truncated() if self._strict else None
+        if decoder.ended:
+            await self._body.drain()
+        self.leave(failure and self._completed(failure))
+        if failure is not None:
+            raise failure
+
+    def _truncated(self) -> TruncatedError:
+        events = self.reply.timing.chunks
+        length = len(self.reply.text)
+        came = f"{events} events and {length:,} characters" if events else "no event at all"
+        return TruncatedError(
+            f"the answer was cut off: the body ended after {came}, with neither a "
+            f"finish_reason nor [DONE]",
+            hint=Hint("{option} accepts such answers", "strict=False"),
+        )
+
+    def _completed(self, failure: CopilotError) -> CopilotError:
+        """Put what is known into an error."""
+        reply = self.reply
+        failure.reply = reply
+        failure.retries = reply.timing.retries
+        if failure.status is None:
+            failure.status = reply.status
+            failure.request_id = reply.request_id
+        self._source.mask(failure)
+        return failure
+
+    def _check(self) -> None:
+        """Raise for a reply that another task left while this one waited."""
+        if self.left:
+            raise self._failure or ClientClosedError("this reply was left")
+
+    def abort(self, failure: CopilotError) -> None:
+        """Let whoever reads the reply fail with failure, now or at the next read."""
+        if self.left or self.over:
+            return
+        if not self._decoder.finished:  # else the answer is here, whatever follows it
+            self._failure = failure
+        self._source.abort(failure)
+
+    def leave(self, failure: CopilotError | None = None) -> None:
+        """Give everything back, at once; the connection is closed unless its body is over."""
+        if self.left:
+            return
+        self.left = self.over = True
+        if self.reply.end is None:
+            self.reply.end = End.CANCELLED
+        if self._opened:
+            self._body.close()
+        if self._observer is not None:
+            tell(self._observer.on_end, self.reply, failure)
+
+
+def _end_of(failure: CopilotError) -> End:
+    if isinstance(failure, ClockError):
+        return End.STALLED
+    if isinstance(failure, DisconnectedError):
+        return End.DISCONNECTED
+    return End.CANCELLED if isinstance(failure, ClientClosedError) else End.ERROR
