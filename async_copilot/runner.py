@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import TypeAlias
 
 from .client import DEFAULT_BASE_URL, CopilotClient
 from .conversation import Conversation
 from .reply import Reply
 from .wire.text import visible
 
-__all__ = ["GREETING", "NAME", "post_request", "run_turns"]
+__all__ = ["GREETING", "NAME", "post_request", "run_turns", "writing"]
 
 GREETING = "Hello, I am Heiner. How are you?"
 NAME = "Tell me something about my name."
+
+Take: TypeAlias = Callable[[Conversation, str], Awaitable[Reply]]
+"""Takes one turn: a conversation and a message in, the reply out when it has ended."""
 
 
 async def post_request() -> None:
@@ -37,24 +41,35 @@ async def post_request() -> None:
     url = os.environ.get("ASYNC_COPILOT_URL") or DEFAULT_BASE_URL
     key = os.environ.get("ASYNC_COPILOT_API_KEY") or None
     async with CopilotClient(base_url=url, api_key=key) as client:
-        await run_turns(client.conversation(), (GREETING, NAME), write)
+        await run_turns(client.conversation(), (GREETING, NAME), writing(write))
 
 
-async def run_turns(
-    conversation: Conversation, messages: Iterable[str], write: Callable[[str], object]
-) -> list[Reply]:
+async def run_turns(conversation: Conversation, messages: Iterable[str], take: Take) -> list[Reply]:
     """Take the turns one after the other; return their replies.
 
-    write: called with each delta as it comes, and with the line ends and blank lines
-        that set the answers apart. It is not awaited, so it must not block for long.
+    take: takes one turn and shows it. The next turn begins only after it has returned:
+        what it raises ends the run, and the turns after it are not taken.
     """
-    replies: list[Reply] = []
-    for message in messages:
-        if replies:
-            write("\n")
+    return [await take(conversation, message) for message in messages]
+
+
+def writing(write: Callable[[str], object]) -> Take:
+    """Return a way to take turns that writes their answers, with a blank line between them.
+
+    write: called with each delta as it comes, and with the line ends and blank lines. It
+        is not awaited, so it must not block for long.
+    """
+    between = ""
+
+    async def take(conversation: Conversation, message: str) -> Reply:
+        nonlocal between
+        if between:
+            write(between)
+        between = "\n"
         async with conversation.stream(message) as reply:
             async for text in reply:
                 write(text)
         write("\n")
-        replies.append(reply)
-    return replies
+        return reply
+
+    return take

@@ -13,7 +13,7 @@ import pytest
 from wire_server import WireServer, http, recording
 
 from async_copilot import CopilotClient, CopilotError, StreamError, post_request
-from async_copilot.runner import GREETING, NAME, run_turns
+from async_copilot.runner import GREETING, NAME, run_turns, writing
 
 HELLO = "Hello Heiner! I am fine, thank you. How can I help you today?"
 HEINER = "Your name is Heiner. It is our turn number 2."
@@ -161,14 +161,24 @@ async def test_any_turns_may_be_run_on_a_conversation_of_ones_own() -> None:
         CopilotClient(base_url=server.url) as client,
     ):
         chat = client.conversation()
-        replies = await run_turns(chat, iter(["one", "two", "three"]), written.append)
+        replies = await run_turns(chat, iter(["one", "two", "three"]), writing(written.append))
     assert written == ["a", "\n", "\n", "b", "\n", "\n", "\n"]
     assert [reply.text for reply in replies] == ["a", "b", ""]
     assert [message["content"] for message in chat.history] == ["one", "a", "two", "b", "three", ""]
 
 
+async def test_a_turn_that_fails_is_the_last_one() -> None:
+    written: list[str] = []
+    answers = [said("a"), recording("g4f-8.8.6", "raise_mid_RuntimeError"), said("c")]
+    async with WireServer(answers) as server, CopilotClient(base_url=server.url) as client:
+        with pytest.raises(StreamError):
+            await run_turns(client.conversation(), ["1", "2", "3"], writing(written.append))
+    assert "".join(written) == "a\n\nOne two three "
+    assert len(server.requests) == 2
+
+
 async def test_no_turns_are_no_trouble() -> None:
     written: list[str] = []
     async with CopilotClient() as client:
-        assert await run_turns(client.conversation(), [], written.append) == []
+        assert await run_turns(client.conversation(), [], writing(written.append)) == []
     assert written == []

@@ -135,6 +135,14 @@ async def test_a_pooled_connection_that_dies_in_its_answer_is_no_stale_one() -> 
     assert len(server.requests) == 2
 
 
+async def test_headers_and_then_a_reset_are_not_a_stale_connection() -> None:
+    """What follows the headers is the answer's own failure, and counts as a retry."""
+    async with FaultServer(HELLO, (SSE, 0.02, RST)) as server, client_of(server) as client:
+        await hello(server, client)
+        (await ask(server, client=client)).failed(DisconnectedError)
+    assert len(server.requests) == 2
+
+
 async def test_a_body_left_open_after_done_costs_a_connection_and_nothing_else() -> None:
     keeps_open: Answer = (SSE, said("Hello"), chunk(STOP), chunk(DONE))
     async with FaultServer(keeps_open) as server, client_of(server) as client:
