@@ -214,7 +214,13 @@ class TotalTimeoutError(ClockError):
 
 
 class HTTPStatusError(CopilotError):
-    """The server answered with a status that is not an answer."""
+    """The server answered with a status that is not an answer.
+
+    should_retry: what the server said about sending the request again
+        (``x-should-retry``), None where it did not.
+    """
+
+    should_retry: bool | None = None
 
 
 class BadRequestError(HTTPStatusError, ValueError):

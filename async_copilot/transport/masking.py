@@ -2,42 +2,70 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from collections.abc import Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+
+from yarl import URL
 
 from ..errors import CopilotError
 
 __all__ = ["Mask", "is_secret"]
 
-_SECRET = re.compile("auth|cookie|key|token|secret|sig|password", re.IGNORECASE)
+# A name is judged by its whole words: "x-portkey-provider" and "max-tokens" hold no secret.
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SECRET_WORDS = frozenset(
+    "apikey auth authorization authtoken bearer cookie cookies credential credentials hmac jwt "
+    "key oauth passphrase passwd password pwd secret sig signature token".split()
+)
+_SECRET_ENDS = re.compile(r"(?:api|access|secret|private|subscription|auth|session)_?(?:key|token)$")
+# What makes a key or token of another kind, before it or behind it.
+_NO_SECRET_BEFORE = frozenset("cache idempotency partition public sort".split())
+_NO_SECRET_BEHIND = frozenset("budget count email id limit name type user".split())
+
+_NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", " ": r"\+"}
+
 _SHORT = 8  # characters; a key such as "x" is struck out only where it stands alone
+_CUT = 8  # characters of a secret that an excerpt's end may have left over
+_LONG_CUT = 16  # as many in the middle of a text are no chance either
 
 
 def is_secret(name: str) -> bool:
     """True for a header, or a parameter of a URL, that by its name carries credentials."""
-    return _SECRET.search(name) is not None
+    words = [word.lower() for word in _WORDS.findall(name) if not word.isdigit()]
+    for place, word in enumerate(words):
+        if word not in _SECRET_WORDS and _SECRET_ENDS.search(word) is None:
+            continue
+        before, behind = words[place - 1 : place], words[place + 1 : place + 2]
+        if not _NO_SECRET_BEFORE.intersection(before) and not _NO_SECRET_BEHIND.intersection(
+            behind
+        ):
+            return True
+    return False
 
 
 class Mask:
     """Strikes out what must not show: servers quote keys in their messages.
 
     headers: of the request; those that carry credentials, by their names, are secrets.
+    urls: of the request and its proxy; their passwords, and the parameters of a query
+        that by their names carry credentials, are secrets.
+
+    A secret is found as it is, escaped for JSON, HTML or a URL, and where an excerpt's
+    end has cut it off.
     """
 
-    def __init__(self, *headers: Mapping[str, str]) -> None:
+    def __init__(self, *headers: Mapping[str, str], urls: Iterable[URL] = ()) -> None:
         self._headers = headers
+        self._urls = tuple(urls)
 
     def text(self, text: str) -> str:
-        secrets: set[str] = set()
-        for name, value in chain.from_iterable(headers.items() for headers in self._headers):
-            if is_secret(name):
-                secrets |= {value, value.rpartition(" ")[2]} - {""}
+        if not text:
+            return text
+        secrets = {secret for secret in self._secrets() if secret}
         for secret in sorted(secrets, key=len, reverse=True):
-            pattern = re.escape(secret)
-            if len(secret) < _SHORT:
-                pattern = rf"(?<!\w){pattern}(?!\w)"
-            text = re.sub(pattern, "***", text)
+            text = _strike(secret, text)
         return text
 
     def error(self, error: CopilotError) -> None:
@@ -47,3 +75,79 @@ class Mask:
             value = getattr(error, name)
             if value is not None:
                 setattr(error, name, self.text(value))
+
+    def _secrets(self) -> Iterator[str]:
+        for headers in self._headers:
+            for name, value in headers.items():
+                if is_secret(name):
+                    yield from _of_header(value)
+        for url in self._urls:
+            if url.raw_user or url.raw_password:
+                yield url.password or url.user or ""
+                yield _basic(url.user or "", url.password or "")
+            for name, value in url.query.items():
+                if is_secret(name):
+                    yield value
+
+
+def _of_header(value: str) -> Iterator[str]:
+    """Yield the value, and what of it a server may quote alone."""
+    value = value.strip()
+    scheme, space, credentials = value.partition(" ")
+    if not space:
+        if value.lower() not in ("basic", "bearer"):  # a scheme whose key is missing
+            yield value
+        return
+    yield value
+    for part in value.split(";") if "=" in value else ():  # the cookies of one header
+        cookie = part.partition("=")[2].strip()
+        if len(cookie) >= _SHORT:
+            yield cookie
+    yield credentials.strip()
+    if scheme.lower() == "basic":
+        try:
+            pair = base64.b64decode(credentials, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return
+        user, _, password = pair.partition(":")
+        yield password or user
+
+
+def _basic(user: str, password: str) -> str:
+    return base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def _strike(secret: str, text: str) -> str:
+    """Replace secret in text, in linear time: its first characters are searched, then the rest."""
+    if len(secret) < _SHORT:
+        whole = "".join(map(_letter, secret))
+        return re.sub(rf"(?<!\w){whole}(?!\w)", "***", text)
+    letters = [re.compile(_letter(letter)) for letter in secret]
+    start = re.compile("".join(map(_letter, secret[:_CUT])))
+    kept: list[str] = []
+    done = at = 0
+    while found := start.search(text, at):
+        end, count = found.end(), _CUT
+        while count < len(secret) and (more := letters[count].match(text, end)):
+            end, count = more.end(), count + 1
+        if count >= min(len(secret), _LONG_CUT) or end == len(text) or text[end] in "'\"…":
+            kept += (text[done : found.start()], "***")
+            done = at = end
+        else:
+            at = found.start() + 1
+    return "".join([*kept, text[done:]])
+
+
+def _letter(letter: str) -> str:
+    r"""Return a pattern for a character as it is, or as ``\/``, ``\u002f``, ``%2F``, ``&#47;``.
+
+    JSON in JSON in JSON doubles its backslashes each time; more than eight are not read.
+    """
+    code = ord(letter)
+    forms = [rf"\\{{1,8}}u(?i:{code:04x})"] if code < 0x10000 else []
+    if code < 0x80:
+        forms += [f"%(?i:{code:02x})", f"&#(?:{code}|x(?i:{code:02x}));"]
+    if letter in _NAMED:
+        forms.append(_NAMED[letter])
+    forms.append(rf"\\{{0,8}}{re.escape(letter)}")
+    return f"(?:{'|'.join(forms)})"

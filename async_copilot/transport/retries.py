@@ -11,25 +11,28 @@ from email.utils import parsedate_to_datetime
 
 from ..errors import ConnectionFailedError, CopilotError, DisconnectedError, HTTPStatusError
 
-__all__ = ["may_retry", "retry_after", "retry_pause"]
+__all__ = ["may_retry", "retry_after", "retry_pause", "should_retry"]
 
 # 408 request timeout, 409 conflict, 429 too many requests, 529 overloaded (Anthropic's,
-# passed through by proxies); the others are a gateway's or server's passing trouble.
-RETRY_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504, 529})
+# passed through by proxies), 520 to 524 and 530 Cloudflare's own, for a server behind it that
+# does not answer well; the others are a gateway's or server's passing trouble.
+RETRY_STATUSES = frozenset({408, 409, 429, 500, 502, 503, 504, 529, *range(520, 525), 530})
 
 FIRST_PAUSE = 0.5  # seconds; doubles with each retry
 LONGEST_PAUSE = 8.0  # seconds; a person waits for the answer
 LONGEST_ASKED_PAUSE = 60.0  # seconds; beyond it the caller decides, with error.retry_after
+JITTER = 0.25  # of what was asked for, on top of it: programs that were told one time scatter
 
 
 def may_retry(error: CopilotError) -> bool:
     """True for a failure that another attempt may mend, while nothing was handed out.
 
     A POST that got no answer at all may be sent again; clocks that ran out are the
-    caller's own patience, and 400, 401, 403, 404, 413, 422 will say the same again.
+    caller's own patience, and 400, 401, 403, 404, 413, 422 will say the same again. A
+    server that says for itself (``x-should-retry``, OpenAI's) is heard.
     """
     if isinstance(error, HTTPStatusError):
-        return error.status in RETRY_STATUSES
+        return error.status in RETRY_STATUSES if error.should_retry is None else error.should_retry
     if isinstance(error, ConnectionFailedError):
         return error.passing
     return isinstance(error, DisconnectedError)
@@ -38,12 +41,21 @@ def may_retry(error: CopilotError) -> bool:
 def retry_pause(error: CopilotError, attempt: int) -> float | None:
     """Return the seconds to wait before the retry numbered attempt (from 0); None: give up.
 
-    What the server asked for, if it did; else exponential backoff with full jitter, so
-    that clients which failed together do not come back together.
+    What the server asked for and a little more, if it did; else exponential backoff with
+    full jitter. Clients that failed together do not come back together.
     """
-    if error.retry_after is not None:
-        return error.retry_after if error.retry_after <= LONGEST_ASKED_PAUSE else None
-    return random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**attempt))  # noqa: S311  # no secret
+    asked = error.retry_after
+    if asked is not None and asked > LONGEST_ASKED_PAUSE:
+        return None
+    if asked is not None:
+        return asked * random.uniform(1, 1 + JITTER)  # noqa: S311  # no secret
+    doublings = min(attempt, 10)  # far beyond LONGEST_PAUSE, far below what a float can hold
+    return random.uniform(0, min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**doublings))  # noqa: S311  # no secret
+
+
+def should_retry(headers: Mapping[str, str]) -> bool | None:
+    """Return what a server says of sending again (``x-should-retry``); None: nothing."""
+    return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ..errors import (
     AuthenticationError,
@@ -18,11 +18,12 @@ from ..errors import (
     UnexpectedStatusError,
 )
 from ..wire.chat import ServerError, read_error, read_object, server_error
-from .retries import retry_after
+from .retries import retry_after, should_retry
 
 __all__ = ["is_answer", "request_id", "status_error"]
 
 _EXCERPT = 300  # characters of a text or HTML body that stand for its message
+_TEXT = 10_000  # characters of a page's text in which an excerpt is looked for
 _BODY = 4000  # characters of the body kept in error.body
 
 _KINDS: dict[int, type[HTTPStatusError]] = {
@@ -35,6 +36,7 @@ _KINDS: dict[int, type[HTTPStatusError]] = {
     409: ServerStatusError,
     429: RateLimitError,
 }
+_PROXY = Hint("check the user and password in the proxy's URL")
 _HINTS: dict[type[HTTPStatusError], Hint] = {
     AuthenticationError: Hint("check {option}", "api_key"),
     NotFoundError: Hint("check {option} (it usually ends in /v1), model and provider", "base_url"),
@@ -55,23 +57,34 @@ def request_id(headers: Mapping[str, str]) -> str | None:
 
 
 def status_error(
-    status: int, reason: str | None, headers: Mapping[str, str], body: bytes, where: str
+    status: int,
+    reason: str | None,
+    headers: Mapping[str, str],
+    body: bytes,
+    where: str,
+    *,
+    hide: Callable[[str], str] = str,
 ) -> HTTPStatusError:
     """Return the error for a status that is no answer, in the server's own words.
 
     The words: ``error.message``, ``detail`` (text, or FastAPI's list), or the first
     part of a text or HTML body.
+
+    where: the server, or the proxy, that said so.
+    hide: strikes out secrets: of the body as it came, before anything of it is cut.
     """
     kind = _kind(status)
-    text = body.decode(errors="replace")
-    said = _server_error(body, text)
+    text = hide(body.decode(errors="replace"))
+    said = _server_error(text)
     wait = retry_after(headers)
-    message = f"HTTP {status} {_one_line(reason or '')}".rstrip() + f" from {where}"
+    message = f"HTTP {status} {_one_line(reason or '')[:_EXCERPT]}".rstrip() + f" from {where}"
     if said.message:
         message += f": {_one_line(said.message)}"
+    hint = _PROXY if status == 407 else _HINTS.get(kind)
     return kind(
         message,
-        hint=_HINTS.get(kind) if wait is None else Hint(f"the server asks to wait {wait:g} s"),
+        hint=hint if wait is None else Hint(f"the server asks to wait {wait:g} s"),
+        should_retry=should_retry(headers),
         status=status,
         type=said.type,
         code=said.code,
@@ -89,11 +102,12 @@ def _kind(status: int) -> type[HTTPStatusError]:
     return BadRequestError if status >= 400 else UnexpectedStatusError
 
 
-def _server_error(body: bytes, text: str) -> ServerError:
-    if body.lstrip().startswith(b"["):
-        body = body.strip()[1:-1]  # Gemini puts its one error into a list
+def _server_error(text: str) -> ServerError:
+    body = text.strip()
+    if body.startswith("["):
+        body = body[1:-1]  # Gemini puts its one error into a list
     try:
-        document = read_object(body)
+        document = read_object(body.encode())
     except MalformedDataError:
         return ServerError(_plain_text(text))
     return read_error(document) or server_error(document)
@@ -102,9 +116,10 @@ def _server_error(body: bytes, text: str) -> ServerError:
 def _plain_text(text: str) -> str:
     """Return the first part of a text, or of what a person would read of HTML."""
     if "<" in text[:100]:
+        # Each pattern reads what it searches once: a page of nothing but "<" is no trouble.
         text = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|$)", " ", text)
-        text = html.unescape(re.sub(r"(?s)<[^>]*>", " ", text))
-    return _one_line(text)[:_EXCERPT]
+        text = html.unescape(re.sub(r"<[^<>]*>", " ", text))
+    return _one_line(text[:_TEXT])[:_EXCERPT]
 
 
 def _one_line(text: str) -> str:

@@ -14,7 +14,6 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from fault_client import FAST, KEY, ask
 from fault_script import FIN, HELLO, HOLD, RST, Close
 from fault_server import FaultServer
-from yarl import URL
 
 from async_copilot import (
     ConnectionFailedError,
@@ -27,7 +26,6 @@ from async_copilot import (
     SilenceTimeoutError,
     Timeouts,
 )
-from async_copilot.transport.proxies import environment_proxy
 
 
 @contextmanager
@@ -266,38 +264,7 @@ async def test_a_password_for_the_host_in_netrc_is_not_sent(
     assert "proxy-authorization" not in proxy.requests[0].headers
 
 
-PROXIES: list[tuple[str, dict[str, str], str | None]] = [
-    ("http://api.test/v1", {}, None),
-    ("http://api.test/v1", {"http_proxy": ""}, None),
-    ("http://api.test/v1", {"http_proxy": "http://p:1"}, "http://p:1"),
-    ("http://api.test/v1", {"HTTP_PROXY": "http://p:1"}, "http://p:1"),
-    ("http://api.test/v1", {"https_proxy": "http://p:1"}, None),
-    ("https://api.test/v1", {"http_proxy": "http://p:1", "https_proxy": "http://q"}, "http://q"),
-    ("http://api.test/v1", {"http_proxy": "p:3128"}, "http://p:3128"),
-    ("http://api.test/v1", {"http_proxy": "http://p", "no_proxy": "other.test, api.test"}, None),
-    ("http://api.test/v1", {"http_proxy": "http://p", "no_proxy": "*"}, None),
-    ("http://api.test/v1", {"http_proxy": "http://p", "no_proxy": ".test"}, None),
-    ("http://api.test:8080/v1", {"http_proxy": "http://p", "no_proxy": "api.test:8080"}, None),
-    ("http://api.test/v1", {"http_proxy": "http://p", "no_proxy": "api.test:8080"}, "http://p"),
-    ("http://127.0.0.1:1337/v1", {"http_proxy": "http://p"}, None),
-    ("http://[::1]:1337/v1", {"http_proxy": "http://p"}, None),
-    ("http://localhost:1337/v1", {"http_proxy": "http://p"}, None),
-    ("http://g4f.localhost/v1", {"http_proxy": "http://p"}, None),
-]
-
-
-@pytest.mark.parametrize(("url", "variables", "proxy"), PROXIES)
-def test_the_environment_says_which_proxy_if_any(
-    url: str,
-    variables: dict[str, str],
-    proxy: str | None,
-    environment: Callable[..., None],
-) -> None:
-    environment(**variables)
-    assert environment_proxy(URL(url)) == (proxy and URL(proxy))
-
-
-@pytest.mark.parametrize("proxy", ["socks5://me:secret@p", "http://", "http://[::1", "//", "a b:x"])
+@pytest.mark.parametrize("proxy", ["socks5://me:secret@p", "http://"])
 async def test_a_proxy_that_cannot_be_used_is_named_without_its_password(
     proxy: str, environment: Callable[..., None]
 ) -> None:

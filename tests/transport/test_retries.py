@@ -27,15 +27,16 @@ from async_copilot.transport.retries import (
     may_retry,
     retry_after,
     retry_pause,
+    should_retry,
 )
 
 
-@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 529])
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 504, 520, 522, 524, 529, 530])
 def test_a_passing_trouble_of_the_server_may_be_retried(status: int) -> None:
     assert may_retry(ServerStatusError("", status=status))
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422, 501, 505, 304, None])
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422, 501, 505, 519, 525, 526, 531, 304, None])
 def test_what_will_say_the_same_again_is_not_retried(status: int | None) -> None:
     assert not may_retry(BadRequestError("", status=status))
 
@@ -44,6 +45,20 @@ def test_connections_are_retried_unless_the_next_one_fails_alike() -> None:
     assert may_retry(ConnectionFailedError(""))
     assert not may_retry(ConnectionFailedError("", passing=False))
     assert may_retry(DisconnectedError(""))
+
+
+@pytest.mark.parametrize(("said", "status"), [(True, 400), (True, 501), (False, 429), (False, 503)])
+def test_a_server_that_says_whether_to_ask_again_is_heard(said: bool, status: int) -> None:
+    assert may_retry(ServerStatusError("", status=status, should_retry=said)) is said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [("true", True), ("false", False), (" False ", False), ("maybe", None), ("", None)],
+)
+def test_what_a_server_says_is_in_its_header(value: str, said: bool | None) -> None:
+    assert should_retry(CIMultiDict({"X-Should-Retry": value})) is said
+    assert should_retry({}) is None
 
 
 def test_nothing_else_is_retried() -> None:
@@ -67,15 +82,20 @@ def test_pauses_grow_within_bounds_and_scatter() -> None:
         assert max(pause or 0 for pause in pauses) > longest / 2
 
 
-def test_attempts_without_end_are_no_trouble() -> None:
-    pause = retry_pause(DisconnectedError(""), 1000)
+@pytest.mark.parametrize("attempt", [1000, 1024, 10**6])
+def test_attempts_without_end_are_no_trouble(attempt: int) -> None:
+    pause = retry_pause(DisconnectedError(""), attempt)
     assert pause is not None
     assert pause <= LONGEST_PAUSE
 
 
 @pytest.mark.parametrize("asked", [0.0, 0.5, LONGEST_ASKED_PAUSE])
-def test_what_the_server_asks_for_is_what_it_gets(asked: float) -> None:
-    assert retry_pause(RateLimitError("", retry_after=asked), 5) == asked
+def test_what_the_server_asks_for_is_what_it_gets_and_a_little_more(asked: float) -> None:
+    """Never less; and programs that were told the same time do not come in the same moment."""
+    pauses = [retry_pause(RateLimitError("", retry_after=asked), 5) or 0.0 for _ in range(200)]
+    assert asked <= min(pauses)
+    assert max(pauses) <= 1.25 * asked
+    assert len(set(pauses)) > 100 or asked == 0
 
 
 def test_what_is_asked_beyond_reason_gives_up() -> None:

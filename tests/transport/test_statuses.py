@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +20,7 @@ from async_copilot.errors import (
     ServerStatusError,
     UnexpectedStatusError,
 )
+from async_copilot.transport.masking import Mask
 from async_copilot.transport.statuses import is_answer, request_id, status_error
 
 WHERE = "http://127.0.0.1:1337/v1/chat/completions"
@@ -212,3 +216,40 @@ def test_an_error_in_a_list_is_read_as_the_error_it_is() -> None:
     error = status_error(400, "Bad Request", {}, body, "http://host/v1")
     assert "API key not valid" in str(error)
     assert error.code == "400"
+
+
+# ------------------------------------------------------------------ secrets, and pages made to be slow
+
+
+KEY = "sk-the-key-of-a-test/0123456789"
+
+
+@given(st.integers(0, 400), st.sampled_from(["text", "message", "escaped"]))
+def test_a_key_is_struck_out_before_anything_is_cut(offset: int, form: str) -> None:
+    said = "x" * offset + " " + KEY
+    body = {
+        "text": said,
+        "message": json.dumps({"error": {"message": said}}),
+        "escaped": json.dumps({"error": {"message": said}}).replace("/", "\\/"),
+    }[form]
+    error = status_error(
+        500, "", {}, body.encode(), WHERE, hide=Mask({"Authorization": f"Bearer {KEY}"}).text
+    )
+    for length in range(8, len(KEY)):
+        assert KEY[:length] not in str(error) + (error.body or "")
+    assert "***" in (error.body or "")
+
+
+@pytest.mark.parametrize(
+    "page",
+    ["<" * 65_536, "<script" * 9_000, "<a " * 20_000, "<script></script " * 4_000, "&" * 65_536],
+)
+def test_a_page_costs_what_its_bytes_cost(page: str) -> None:
+    started = time.process_time()
+    assert len(str(error_of(page))) < 600
+    assert time.process_time() - started < 0.5
+
+
+def test_a_proxy_that_wants_a_password_is_told_from_a_server() -> None:
+    assert "proxy" in str(error_of(status=407))
+    assert "api_key" not in str(error_of(status=407))
