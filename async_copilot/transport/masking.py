@@ -16,13 +16,16 @@ __all__ = ["Mask", "is_secret"]
 # A name is judged by its whole words: "x-portkey-provider" and "max-tokens" hold no secret.
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SECRET_WORDS = frozenset(
-    "apikey auth authorization authtoken bearer cookie cookies credential credentials hmac jwt "
-    "key oauth passphrase passwd password pwd secret sig signature token".split()
+    [
+        *("apikey", "auth", "authorization", "authtoken", "bearer", "cookie", "cookies"),
+        *("credential", "credentials", "hmac", "jwt", "key", "oauth", "passphrase", "passwd"),
+        *("password", "pwd", "secret", "sig", "signature", "token"),
+    ]
 )
-_SECRET_ENDS = re.compile(r"(?:api|access|secret|private|subscription|auth|session)_?(?:key|token)$")
+_SECRET_ENDS = re.compile(r"(?:api|access|auth|private|secret|session|subscription)(?:key|token)$")
 # What makes a key or token of another kind, before it or behind it.
-_NO_SECRET_BEFORE = frozenset("cache idempotency partition public sort".split())
-_NO_SECRET_BEHIND = frozenset("budget count email id limit name type user".split())
+_NO_SECRET_BEFORE = frozenset(["cache", "idempotency", "partition", "public", "sort"])
+_NO_SECRET_BEHIND = frozenset(["budget", "count", "email", "id", "limit", "name", "type", "user"])
 
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", " ": r"\+"}
 

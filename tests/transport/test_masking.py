@@ -16,7 +16,7 @@ from yarl import URL
 from async_copilot.errors import Hint, ServerStatusError
 from async_copilot.transport.masking import Mask, is_secret
 
-KEY = "sk/proj+A1b2\"C3\\d4&e5<f6>~the rest of a key"  # everything that anybody escapes
+KEY = 'sk/proj+A1b2"C3\\d4&e5<f6>~the rest of a key'  # everything that anybody escapes
 
 
 @pytest.mark.parametrize(

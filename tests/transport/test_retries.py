@@ -36,7 +36,9 @@ def test_a_passing_trouble_of_the_server_may_be_retried(status: int) -> None:
     assert may_retry(ServerStatusError("", status=status))
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 405, 410, 413, 422, 501, 505, 519, 525, 526, 531, 304, None])
+@pytest.mark.parametrize(
+    "status", [400, 401, 403, 404, 405, 410, 413, 422, 501, 505, 519, 525, 526, 531, 304, None]
+)
 def test_what_will_say_the_same_again_is_not_retried(status: int | None) -> None:
     assert not may_retry(BadRequestError("", status=status))
 

@@ -218,7 +218,7 @@ def test_an_error_in_a_list_is_read_as_the_error_it_is() -> None:
     assert error.code == "400"
 
 
-# ------------------------------------------------------------------ secrets, and pages made to be slow
+# ------------------------------------------------------------------ secrets and slow pages
 
 
 KEY = "sk-the-key-of-a-test/0123456789"
