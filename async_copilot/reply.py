@@ -107,19 +107,24 @@ class Reply(Answer):
         """Yield ChatChunks, of every choice, in place of the text. Raises as iteration does."""
         return self._read("chunks", self._read_chunks)
 
-    def batches(self, *, interval: float = 1.0, min_chars: int = 1) -> AsyncGenerator[str, None]:
+    def batches(
+        self, *, interval: float = 1.0, min_chars: int = 1, limit: int | None = None
+    ) -> AsyncGenerator[str, None]:
         """Yield the text in batches, for a sink that throttles: edits of a bot's message.
 
         interval: seconds from one batch to the next at the least. The first one comes with
             the first text; a caller that takes longer than this gets the next one at once.
         min_chars: a batch has at least this many characters, but for the last.
+        limit: a batch has at most this many characters (code points), so that it fits into
+            one message of a platform; it ends after a line or a word where one ends in its
+            second half. None, the default: no limit.
 
         Raises as iteration does, after a last batch with all the text that had come.
-        Nothing is read while the caller works on a batch, so a slow sink slows the server
-        down as it does without batches. Text that waits in a batch counts as handed out
-        (``reply.text``) when the batch is.
+        Nothing is read while the caller works on a batch, or while a full one waits, so a
+        slow sink slows the server down as it does without batches. Text that waits in a
+        batch counts as handed out (``reply.text``) when the batch is.
         """
-        return self._read("batches", partial(self._read_batches, Batch(interval, min_chars)))
+        return self._read("batches", partial(self._read_batches, Batch(interval, min_chars, limit)))
 
     async def aclose(self) -> None:
         """Leave the reply; its connection is closed unless it was read to the end."""
@@ -190,7 +195,7 @@ class Reply(Answer):
                     text = batch.take(now())
                     self.pieces.append(text)
                     yield text
-                elif reading.over:
+                elif reading.over or batch.full:
                     await asyncio.sleep(due - now())
                 else:
                     batch.add(await _texts_until(reading, due))

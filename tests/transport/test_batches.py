@@ -162,6 +162,63 @@ async def test_a_batch_waits_for_its_characters_unless_it_is_the_last() -> None:
     assert len(batches) == math.ceil(len(TEXT) / len(batches[0]))
 
 
+async def test_batches_with_a_limit_fit_and_end_after_lines_and_words() -> None:
+    text = "One line of words\nand another line, then\n\n" + "x" * 45 + " end"
+    async with asked(FakeAnswer([text])) as (_, _, reply):
+        batches = [batch async for batch in reply.batches(interval=0, limit=20)]
+    assert batches == [
+        "One line of words\n",
+        "and another line, ",
+        "then\n\n" + "x" * 14,
+        "x" * 20,
+        "x" * 11 + " end",
+    ]
+    assert reply.text == text
+
+
+async def test_nothing_is_read_while_a_full_batch_waits() -> None:
+    """A fast server is held up by a slow sink, however little a batch may hold."""
+    script = FakeAnswer(["x" * 1000], fault=Repeat(after=0))
+    async with asked(script) as (server, _, reply):
+        batches = reply.batches(interval=0.2, limit=1000)
+        await anext(batches)
+        read = reply.timing.bytes
+        assert await anext(batches) == "x" * 1000
+        assert reply.timing.bytes <= max(read, 2**19), "a read or two, not what 0.2 s can bring"
+        assert server.disconnects == 0
+
+
+async def test_a_long_answer_in_small_batches_costs_what_it_holds() -> None:
+    """A million characters in batches of ten; were each to copy the rest, minutes."""
+    async with asked(FakeAnswer(["x" * 1_000_000])) as (_, _, reply):
+        started, count = now(), 0
+        async for _ in reply.batches(interval=0, limit=10):
+            count += 1
+    assert count == 100_000
+    assert now() - started < 30
+
+
+@given(
+    st.integers(1, 9),
+    st.integers(0, 9),
+    st.lists(st.lists(st.text("ab \n", min_size=1, max_size=30), max_size=3)),
+)
+def test_no_batch_is_longer_than_the_limit_and_no_text_is_lost(
+    min_chars: int, more: int, arrivals: list[list[str]]
+) -> None:
+    batch, limit = Batch(0, min_chars, min_chars + more), min_chars + more
+    taken: list[str] = []
+    for texts in arrivals:
+        batch.add(texts)
+        while batch.full or (batch.due(last=False) < math.inf and len(taken) % 2):
+            taken.append(batch.take(0))
+    assert all(min_chars <= len(text) <= limit for text in taken)
+    while batch:
+        taken.append(batch.take(0))
+    assert all(0 < len(text) <= limit for text in taken)
+    assert "".join(taken) == "".join("".join(texts) for texts in arrivals)
+
+
 @given(
     st.floats(0, 10),
     st.integers(1, 9),
@@ -364,4 +421,7 @@ async def test_a_pace_that_cannot_be_is_refused_before_anything_is_read() -> Non
         for min_chars in (0, 1.5, True):
             with pytest.raises(InvalidRequestError, match="min_chars"):
                 reply.batches(min_chars=min_chars)  # type: ignore[arg-type]  # that is the test
+        for limit in (0, 9, 12.5, True, "20"):
+            with pytest.raises(InvalidRequestError, match="limit"):
+                reply.batches(min_chars=10, limit=limit)  # type: ignore[arg-type]  # likewise
         assert "".join([text async for text in reply]) == TEXT
