@@ -17,14 +17,15 @@ from yarl import URL
 from .conversation import Conversation, Memory
 from .errors import ClientClosedError, Hint, InvalidRequestError, WrongLoopError
 from .observer import Observer
-from .reading import Reading
+from .reading import Reading, Settle
 from .reply import Reply, StreamedReply
 from .transport.clocks import Timeouts
 from .transport.exchange import READ_BUFFER, Exchange, parse_url
 from .transport.proxies import environment_proxy
 from .version import __version__
-from .wire.chat import Messages, request_body
+from .wire.chat import Messages, request_body, request_messages
 from .wire.sse import MAX_EVENT_BYTES
+from .wire.unshared import unshared as apart
 
 __all__ = ["DEFAULT_BASE_URL", "CopilotClient"]
 
@@ -120,6 +121,8 @@ class CopilotClient:
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
         observer: Observer | None = None,
+        settle: Settle | None = None,
+        unshared: bool = True,
         **fields: Any,
     ) -> AbstractAsyncContextManager[Reply]:
         """Send messages; ``async with`` gives the Reply as soon as its headers are here.
@@ -131,6 +134,11 @@ class CopilotClient:
         stream: False asks for the answer in one piece, which comes as one delta.
         headers, timeouts: for this request, over the client's own.
         observer: for this request, in place of the client's own.
+        settle: called once with the reply and its failure, or None, when the reply is over
+            and before the observer is told: what it adds to the reply is there then.
+        unshared: several messages for a provider of g4f's go out after a system message of
+            their own, so that g4f 8.x, which shares its cache of conversations between
+            clients that begin alike, never answers from a stranger's. False turns it off.
         fields: every other field of the request as it is: ``temperature=0.2``,
             ``tools=[...]``, ``stream_options={"include_usage": True}``. A field that is
             None is not sent.
@@ -139,6 +147,8 @@ class CopilotClient:
         RedirectError on entering, which may be done once. Leaving the block closes the
         connection, unless the reply was read to its end: then it is used again.
         """
+        if unshared and provider is not None:
+            messages = apart(request_messages(messages))
         merged = self._headers if not headers else _checked_headers({**self._headers, **headers})
         reply = Reply()
         exchange = Exchange(
@@ -149,6 +159,7 @@ class CopilotClient:
             timeouts=timeouts or self._timeouts,
             max_retries=self._max_retries,
             seen=self._seen,
+            in_conversation=fields.get("conversation") is not None,
         )
         reading = Reading(
             exchange,
@@ -156,6 +167,7 @@ class CopilotClient:
             strict=self._strict,
             max_event_bytes=self._max_event_bytes,
             observer=observer or self._observer,
+            settle=settle,
         )
         return StreamedReply(reply, reading, self._under_way)
 

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Literal, Protocol, Self, TypeAlias, get_args
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal, NoReturn, Protocol, Self, TypeAlias, get_args
 
-from .errors import AmnesiaWarning, Hint, InvalidRequestError, TurnInProgressError
+from .errors import (
+    AmnesiaWarning,
+    CopilotError,
+    InvalidRequestError,
+    TurnInProgressError,
+)
 from .reply import Reply
+from .saved import SETTINGS, Saved, read_saved
 from .wire.chat import Messages, request_messages
+from .wire.history import Echo, Message, copied, exchanges, in_order, newest, remembered_message
+from .wire.server_memory import Asked, ServerMemory, refuses
+from .wire.transcript import TRANSCRIPT_CHARS
 
 __all__ = ["Conversation", "Memory", "Streams"]
 
@@ -18,7 +29,7 @@ Memory: TypeAlias = Literal["server", "client"]
 """Who remembers: a g4f server, or this object, which sends the history each time."""
 
 _MEMORIES = get_args(Memory)
-_FORMAT = 1  # of to_dict()
+_ECHOES = get_args(Echo)
 
 
 class Streams(Protocol):
@@ -27,29 +38,54 @@ class Streams(Protocol):
     def stream(self, messages: Messages, **options: Any) -> AbstractAsyncContextManager[Reply]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A turn as it goes out: messages of the caller's, after what of the history stays."""
+
+    before: list[Message]
+    new: list[Message]
+    outgoing: list[Message]
+    fields: dict[str, Any]
+    left_out: list[str]
+    asked: Asked | None
+
+
 class Conversation:
     """One conversation: a turn at a time, each knowing the ones before.
 
-    memory="server" (g4f): sends ``conversation_id`` and, from the second turn on, the
-        ``conversation`` object that the server gave. Both, because releases up to 0.4.9.0
-        remember by the id and later ones only by the object. A request holds the one new
-        user message and nothing else: g4f 8.x shares its cache of conversations between
-        clients whose earlier messages are alike, a system message included, and a single
-        user message has no key in it. So the system prompt is put at the head of the
-        first message.
+    memory="server" (g4f): a request holds one user message and nothing else, since g4f 8.x
+        shares its cache of conversations between clients whose earlier messages are
+        alike; a single user message has no key in it. The server gets ``conversation_id``
+        and, from the second turn on, the ``conversation`` object that it gave: releases up
+        to 0.4.9.0 remember by the id, later ones by the object. Where the server may not
+        know the history, the message begins with the system prompt and the transcript
+        (``User: …``, ``Assistant: …``), and no object is sent: after a provider that gave
+        none, another provider, an answer from another conversation, a first turn that was
+        left, an object that the server refused, undo() and trim().
     memory="client" (any other server): sends the system prompt and the whole history,
         and none of g4f's own fields.
 
-    system: a system prompt.
+    What the server knows beyond the history: a turn that failed or was left is not in the
+    history, but after the first turn it may be in the server's conversation.
+
+    system: a system prompt. A new one tells a server the history again.
     model: "" lets a g4f server choose.  provider: "Copilot" with memory="server", None
-        (not sent) with memory="client".
-    keep_partial: keep a turn that failed or was left, with the text that had come.
-        By default such a turn leaves nothing in the history, so it can be asked again.
+        (not sent) with memory="client". Both may be changed between turns.
+    keep_partial: keep a turn that failed or was left, with the text that had come, and no
+        tool calls. By default such a turn leaves nothing in the history, so it can be
+        asked again.
+    echo_reasoning: when the history holds an answer's reasoning, under the server's own
+        names: "tools", with tool calls (DeepSeek, Gemini and others answer 400 without
+        it), "always", or "never". Plain answers go back without, as some servers demand.
+    max_transcript: characters of system prompt and transcript; the oldest turns go first.
     options: for each turn, as CopilotClient.stream() takes them.
 
     id: the uuid4 sent as ``conversation_id``.
     handle: the server's conversation object, opaque; a secret of the conversation.
-    history: the messages so far, in the wire's form, the system prompt not among them.
+
+    ``copy.copy()`` and ``copy.deepcopy()`` give a conversation with the same history on the
+    same client that goes its own way: with an id of its own, and no handle, so that the
+    server is told the history. It cannot be pickled; save to_dict().
     """
 
     def __init__(
@@ -61,30 +97,60 @@ class Conversation:
         model: str | None = "",
         provider: str | Literal[False] | None = False,
         keep_partial: bool = False,
+        echo_reasoning: Echo = "tools",
+        max_transcript: int = TRANSCRIPT_CHARS,
         **options: Any,
     ) -> None:
         if memory not in _MEMORIES:
+            raise InvalidRequestError(f'memory={memory!r}; it is "server" (g4f) or "client"')
+        if echo_reasoning not in _ECHOES:
             raise InvalidRequestError(
-                f"memory={memory!r}", hint=Hint('it is "server" (g4f) or "client"')
+                f'echo_reasoning={echo_reasoning!r}; it is "tools", "always" or "never"'
+            )
+        if type(max_transcript) is not int or max_transcript < 0:
+            raise InvalidRequestError(
+                f"max_transcript={max_transcript!r}; give a number of characters, 0 or more"
             )
         self.id = str(uuid.uuid4())
-        self.handle: dict[str, Any] | None = None
         self.memory = memory
         self.system = system
         self.model = model
         default = "Copilot" if memory == "server" else None
         self.provider = default if provider is False else provider
         self.keep_partial = keep_partial
+        self.echo_reasoning: Echo = echo_reasoning
+        self.max_transcript = max_transcript
         self._client = client
         self._options = options
-        self._messages: list[dict[str, Any]] = []
-        self._begun = False  # a turn has ended well: the server knows the system prompt
+        self._messages: list[Message] = []
+        self._server = ServerMemory()
         self._busy = False
 
     @property
-    def history(self) -> list[dict[str, Any]]:
-        """A copy: the messages of the turns that succeeded, theirs and ours in turn."""
-        return [dict(message) for message in self._messages]
+    def history(self) -> list[Message]:
+        """A copy, all the way down: the messages so far, in the wire's own form.
+
+        The turns that succeeded, theirs and ours in turn, without the system prompt. It is
+        what a server takes back: images and sounds that an answer brought as data, answers
+        without content and unfinished tool calls are not in it; ``reply.left_out`` says so.
+        """
+        return [copied(message) for message in self._messages]
+
+    @property
+    def handle(self) -> dict[str, Any] | None:
+        return self._server.handle
+
+    @handle.setter
+    def handle(self, handle: dict[str, Any] | None) -> None:
+        self._server = ServerMemory(
+            handle,
+            place=_place(self.provider, self.model),
+            system=self.system,
+            known=len(self._messages),
+            begun=handle is not None,
+        )
+
+    # ------------------------------------------------------------------ turns
 
     def stream(self, message: Messages, **options: Any) -> AbstractAsyncContextManager[Reply]:
         """Take one turn; ``async with`` gives its Reply.
@@ -93,10 +159,14 @@ class Conversation:
             such as the results of tool calls.
         options: for this turn, over the conversation's own.
 
-        The turn enters the history when its reply ends COMPLETE or DONE. Raises
-        TurnInProgressError while another turn is running, which goes on undisturbed,
-        and what CopilotClient.stream() raises. Warns with AmnesiaWarning, and sets
-        ``reply.remembered`` to False, when the server answered in another conversation.
+        The turn enters the history when its reply ends COMPLETE or DONE, and then
+        ``reply.left_out`` says what of the turn or the history does not go to the server.
+        ``reply.remembered`` is True or False from the second turn on: whether the answer
+        was made by one who was told the history; None where the release does not tell.
+
+        Raises TurnInProgressError while another turn is running, which goes on
+        undisturbed, and what CopilotClient.stream() raises. Warns with AmnesiaWarning
+        when ``reply.remembered`` is False; the next turn tells the server the history.
         """
         return self._turn(message, options, warn_at=4)  # after _turn and contextlib
 
@@ -111,26 +181,121 @@ class Conversation:
     async def _turn(
         self, message: Messages, options: dict[str, Any], *, warn_at: int
     ) -> AsyncIterator[Reply]:
-        if self._busy:
-            raise TurnInProgressError(
-                "a turn of this conversation is running",
-                hint=Hint(
-                    "await its end first, or make another conversation for questions asked "
-                    "side by side"
-                ),
-            )
-        messages = request_messages(message)
+        self._only_turn()
+        turn = self._prepared(request_messages(message), options)
         self._busy = True
         try:
             async with self._client.stream(
-                self._outgoing(messages), **{**self._options, **self._fields(), **options}
+                turn.outgoing, settle=partial(self._settle, turn), **turn.fields
             ) as reply:
-                try:
-                    yield reply
-                finally:
-                    self._take_in(messages, reply, warn_at)
+                yield reply
         finally:
             self._busy = False
+        if reply.remembered is False:
+            warnings.warn(
+                "the server answered in another conversation than the one it was asked "
+                "to go on with, and may not know what was said before; the next turn tells it",
+                AmnesiaWarning,
+                stacklevel=warn_at,
+            )
+
+    def _prepared(self, messages: list[Message], options: dict[str, Any]) -> _Turn:
+        """Return a turn of these messages; raise where they are none."""
+        new = [copied(message) for message in messages]
+        fields = {**self._options, "model": self.model, "provider": self.provider}
+        if self.memory == "client":
+            before, left_out = in_order([*self._messages, *new], echo=self.echo_reasoning)
+            system = [{"role": "system", "content": self.system}] if self.system else []
+            return _Turn(before, [], [*system, *before], fields | options, left_out, None)
+        if len(new) != 1 or new[0].get("role") != "user":
+            raise InvalidRequestError(
+                'with memory="server" a turn is one user message, since g4f drops the '
+                'others or shares them between clients; use memory="client" for more'
+            )
+        asked = self._server.ask(
+            new[0],
+            self._messages,
+            place=_place(**{"provider": self.provider, "model": self.model, **options}),
+            system=self.system,
+            limit=self.max_transcript,
+        )
+        fields["conversation_id"] = self._server.wire_id(self.id)
+        fields["conversation"] = asked.handle
+        return _Turn(self._messages, new, [asked.message], fields | options, asked.left_out, asked)
+
+    def _settle(self, turn: _Turn, reply: Reply, error: CopilotError | None) -> None:
+        """Let a turn that is over into the history, where it ended well or is to be kept."""
+        ended_well = reply.end is not None and reply.end.ok
+        kept = ended_well or (self.keep_partial and bool(reply.text))
+        left_out = list(turn.left_out)
+        said = bool(reply.text or reply.reasoning or reply.tool_calls)
+        if kept:
+            message, not_kept = remembered_message(
+                reply.message,
+                echo=self.echo_reasoning,
+                finish_reason=reply.finish_reason,
+                whole=ended_well,
+            )
+            left_out += not_kept
+            if message is not None:
+                self._messages = [*turn.before, *turn.new, message]
+        reply.left_out = tuple(left_out)
+        if turn.asked is None:
+            return
+        if ended_well or (kept and reply.conversation is not None):
+            reply.remembered = self._server.learn(turn.asked, reply, known=len(self._messages))
+        elif error is not None and refuses(error, by_id=self._server.by_id, said=said):
+            self._server.give_up()
+
+    def _only_turn(self) -> None:
+        if self._busy:
+            raise TurnInProgressError(
+                "a turn of this conversation is running; await its end first, or make "
+                "another conversation for questions asked side by side"
+            )
+
+    # ------------------------------------------------------------------ the history
+
+    def undo(self) -> list[Message]:
+        """Take the last turn back; return its messages, none where there was no turn.
+
+        A question, the tool calls, their results and the answer are one turn. A g4f
+        server gets a new conversation with the transcript of what is left, since it
+        cannot be told to forget. Raises TurnInProgressError while a turn is running.
+        """
+        self._only_turn()
+        removed = (exchanges(self._messages) or [[]])[-1]
+        self._keep(self._messages[: len(self._messages) - len(removed)])
+        return removed
+
+    def trim(self, keep: int | Callable[[list[Message]], Iterable[Message]]) -> None:
+        """Shorten the history.
+
+        keep: how many of the newest messages to keep at most, in whole turns; or a
+            function that gets the history and returns what is to be kept of it, or what
+            is to stand in its place, such as a summary.
+
+        What stays is in order: tool calls without results, and results without calls, go
+        too. A g4f server gets a new conversation with its transcript. Raises
+        TurnInProgressError while a turn is running, InvalidRequestError for anything else.
+        """
+        self._only_turn()
+        if callable(keep):
+            kept = request_messages(list(keep(self.history)))
+        elif type(keep) is int and keep >= 0:
+            kept = newest(self._messages, keep)
+        else:
+            raise InvalidRequestError(
+                f"trim() takes a number of messages or a function, not {keep!r}"
+            )
+        self._keep(in_order([copied(message) for message in kept], echo=self.echo_reasoning)[0])
+
+    def _keep(self, messages: list[Message]) -> None:
+        if messages != self._messages:
+            self._messages = messages
+            self._server.give_up()
+
+    # ------------------------------------------------------------------ saved, copied
 
     def to_dict(self) -> dict[str, Any]:
         """Return what from_dict() needs to go on later, elsewhere; fit for JSON.
@@ -138,103 +303,46 @@ class Conversation:
         It holds the whole conversation and the server's handle of it: keep it as safe as
         you would the text. The client, its key and per-turn options are not in it.
         """
-        return {
-            "format": _FORMAT,
-            "id": self.id,
-            "memory": self.memory,
-            "system": self.system,
-            "model": self.model,
-            "provider": self.provider,
-            "keep_partial": self.keep_partial,
-            "begun": self._begun,
-            "conversation": self.handle,
-            "history": self.history,
-        }
+        settings = {name: getattr(self, name) for name in SETTINGS}
+        return Saved(self.id, settings, self.history, self._server).to_dict()
 
     @classmethod
     def from_dict(cls, client: Streams, saved: Mapping[str, Any], **options: Any) -> Self:
         """Go on with a saved conversation, on any client of the same server.
 
-        Raises InvalidRequestError where saved is not what to_dict() returned.
+        Reads what this release and earlier ones have saved. Raises InvalidRequestError
+        where saved is not what to_dict() returned.
         """
-        try:
-            if saved["format"] != _FORMAT:
-                raise ValueError(f"format {saved['format']!r}; this release reads {_FORMAT}")
-            if not isinstance(saved["history"], list):
-                raise TypeError("its history is not a list")
-            if not isinstance(saved["system"], str | None):
-                raise TypeError("its system prompt is not a str")
-            settings = ("memory", "system", "model", "provider", "keep_partial")
-            chat = cls(client, **{name: saved[name] for name in settings}, **options)
-            chat.id = str(uuid.UUID(saved["id"]))
-            chat.handle = None if saved["conversation"] is None else dict(saved["conversation"])
-            chat._begun = bool(saved["begun"])
-            chat._messages = request_messages(saved["history"])
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise InvalidRequestError(
-                f"this is not a saved conversation ({type(error).__name__}: {error})",
-                hint=Hint("give what to_dict() returned"),
-            ) from error
+        read = read_saved(saved)
+        chat = cls(client, **{**read.settings, **options})
+        chat.id = read.id
+        chat._messages = read.history
+        chat._server = read.server
         return chat
+
+    def __copy__(self) -> Self:
+        fork = object.__new__(type(self))
+        fork.__dict__ |= self.__dict__
+        fork.id = str(uuid.uuid4())
+        fork._options = dict(self._options)
+        fork._messages = self.history
+        fork._server = ServerMemory()
+        fork._busy = False
+        return fork
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.__copy__()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a Conversation cannot be pickled, since it belongs to a client; save to_dict(), "
+            "and go on with Conversation.from_dict(client, saved)"
+        )
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id} memory={self.memory} messages={len(self._messages)}>"
 
-    def _fields(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {"model": self.model, "provider": self.provider}
-        if self.memory == "server":
-            fields |= {"conversation_id": self.id, "conversation": self.handle}
-        return fields
 
-    def _outgoing(self, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the messages to send for a turn."""
-        if self.memory == "client":
-            system = [{"role": "system", "content": self.system}] if self.system else []
-            return [*system, *self._messages, *messages]
-        if len(messages) != 1 or messages[0].get("role") != "user":
-            raise InvalidRequestError(
-                'with memory="server" a turn is one user message, since g4f drops the '
-                "others or shares them between clients",
-                hint=Hint("use {option} for more", 'memory="client"'),
-            )
-        if self.system and not self._begun:
-            return [_with_system(self.system, messages[0])]
-        return messages
-
-    def _take_in(self, messages: list[dict[str, Any]], reply: Reply, warn_at: int) -> None:
-        """Let a turn that ended well, or that is to be kept, into the history."""
-        ended_well = reply.end is not None and reply.end.ok
-        if not (ended_well or (self.keep_partial and reply.text)):
-            return
-        self._begun = self._begun or ended_well
-        self._messages += [*messages, reply.message]
-        if self.memory == "server" and reply.conversation is not None:
-            reply.remembered = _same(self.handle, reply.conversation)
-            self.handle = reply.conversation
-            if reply.remembered is False:
-                warnings.warn(
-                    "the server answered in another conversation than the one it was asked "
-                    "to go on with; it may not know what was said before",
-                    AmnesiaWarning,
-                    stacklevel=warn_at,
-                )
-
-
-def _with_system(system: str, message: dict[str, Any]) -> dict[str, Any]:
-    content = message.get("content")
-    if isinstance(content, list):
-        return {**message, "content": [{"type": "text", "text": system}, *content]}
-    return {**message, "content": f"{system}\n\n{content}"}
-
-
-def _same(sent: dict[str, Any] | None, received: dict[str, Any]) -> bool | None:
-    """Tell whether two handles mean one conversation; None where that cannot be told.
-
-    Providers put more into the object than the conversation's id, such as the id of the
-    last message, which changes with each turn.
-    """
-    if sent is None:
-        return None
-    if "conversation_id" in sent and "conversation_id" in received:
-        return bool(sent["conversation_id"] == received["conversation_id"])
-    return True if sent == received else None
+def _place(provider: str | None, model: str | None, **_: object) -> str:
+    """Return who is asked: a provider, or whom g4f has for a model."""
+    return provider or f"model={model or ''}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableSequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from .errors import (
     ClientClosedError,
@@ -29,11 +29,14 @@ from .wire.deltas import DeltaDecoder
 if TYPE_CHECKING:
     from .reply import Reply
 
-__all__ = ["Reading", "Source"]
+__all__ = ["Reading", "Settle", "Source"]
 
 FINISH_GRACE = 2.0  # seconds; usage and [DONE] follow a finish_reason at once or never
 
 Item = TypeVar("Item", str, ChatChunk)
+
+Settle: TypeAlias = "Callable[[Reply, CopilotError | None], object]"
+"""Called once with a reply that is over, and what it failed with or None."""
 
 
 class Source(Protocol):
@@ -74,6 +77,7 @@ class Reading:
         "_max_event_bytes",
         "_observer",
         "_opened",
+        "_settle",
         "_source",
         "_started",
         "_strict",
@@ -90,6 +94,7 @@ class Reading:
         strict: bool,
         max_event_bytes: int,
         observer: Observer | None = None,
+        settle: Settle | None = None,
     ) -> None:
         reply.begin()
         self.reply = reply
@@ -98,6 +103,7 @@ class Reading:
         self._strict = strict
         self._max_event_bytes = max_event_bytes
         self._observer = observer
+        self._settle = settle
         self._started = asyncio.get_running_loop().time()
         self._decoder = self._new_decoder()
         self._body: Body  # since open()
@@ -324,6 +330,8 @@ class Reading:
             self.reply.end = End.CANCELLED
         if self._opened:
             self._body.close()
+        if self._settle is not None:
+            self._settle(self.reply, failure)
         if self._observer is not None:
             tell(self._observer.on_end, self.reply, failure)
 

@@ -189,8 +189,8 @@ def caching_g4f() -> Answer:
 async def test_two_clients_with_one_system_prompt_never_share_a_conversation() -> None:
     async with talk(caching_g4f()) as server, client(server) as copilot:
         shared = [{"role": "system", "content": "Be kind."}]
-        await copilot.complete([*shared, user("I am Anna")])
-        leaked = await copilot.complete([*shared, user("Who am I?")])
+        await copilot.complete([*shared, user("I am Anna")], unshared=False)
+        leaked = await copilot.complete([*shared, user("Who am I?")], unshared=False)
         assert leaked.text == "You are Anna."  # what happens without care
 
         anna, heiner = (copilot.conversation(system="Be kind.") for _ in range(2))
@@ -254,7 +254,7 @@ async def test_the_warning_points_at_the_line_that_took_the_turn(door: str) -> N
     assert caught[0].filename == __file__
 
 
-async def test_amnesia_as_an_error_loses_no_turn_and_no_conversation() -> None:
+async def test_amnesia_as_an_error_loses_no_turn_and_the_next_one_tells_it() -> None:
     answers = [stream("a", conversation={"conversation_id": str(n)}) for n in range(3)]
     async with talk(answers) as server, client(server) as copilot:
         chat = copilot.conversation()
@@ -264,9 +264,11 @@ async def test_amnesia_as_an_error_loses_no_turn_and_no_conversation() -> None:
             with pytest.raises(AmnesiaWarning):
                 await chat.ask("two")
             assert len(chat.history) == 4
-        with pytest.warns(AmnesiaWarning):
-            await chat.ask("three")
-    assert server.requests[2]["conversation"] == {"conversation_id": "1"}
+            assert (await chat.ask("three")).remembered is True
+    assert "conversation" not in server.requests[2]
+    assert server.requests[2]["messages"] == [
+        user("User: one\nAssistant: a\nUser: two\nAssistant: a\nUser: three")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -423,8 +425,13 @@ async def test_a_turn_that_fails_leaves_nothing_unless_it_is_to_be_kept(
         await chat.ask("three")
     if memory == "client":
         assert server.requests[2]["messages"] == [*before, *kept, user("three")]
+    elif failing is REFUSED:
+        assert "conversation" not in server.requests[2]
+        assert server.requests[2]["messages"] == [user("User: one\nAssistant: a\nUser: three")]
     else:
         assert server.requests[2]["conversation"] == {"c": 1}
+        told = f"User: two\nAssistant: {text}\nUser: " if kept else ""
+        assert server.requests[2]["messages"] == [user(f"{told}three")]
 
 
 @pytest.mark.parametrize("keep_partial", [False, True])

@@ -22,13 +22,14 @@ PACKAGE = Path(async_copilot.__file__).parent
 ORDER = [
     *("errors", "version", "observer"),
     # bytes and meaning; no I/O
-    *("wire.text", "wire.sse", "wire.chat", "wire.plain", "wire.deltas"),
-    "wire.answer",
+    *("wire.text", "wire.sse", "wire.handle", "wire.chat", "wire.plain", "wire.deltas"),
+    *("wire.answer", "wire.history", "wire.transcript", "wire.server_memory", "wire.unshared"),
     # all that touches aiohttp, sockets or time
     *("transport.clocks", "transport.retries", "transport.statuses", "transport.masking"),
     *("transport.batches", "transport.proxies", "transport.body"),
     # doors
-    *("parts", "transport.exchange", "reading", "reply", "conversation", "client", "runner"),
+    *("parts", "transport.exchange", "reading", "reply", "saved", "conversation", "client"),
+    "runner",
     # packages of their own: one for tests and demonstrations, one for people
     *("fake_server", "pytest_plugin", "console", "__main__"),
 ]

@@ -164,7 +164,8 @@ async def test_any_turns_may_be_run_on_a_conversation_of_ones_own() -> None:
         replies = await run_turns(chat, iter(["one", "two", "three"]), writing(written.append))
     assert written == ["a", "\n", "\n", "b", "\n", "\n", "\n"]
     assert [reply.text for reply in replies] == ["a", "b", ""]
-    assert [message["content"] for message in chat.history] == ["one", "a", "two", "b", "three", ""]
+    assert [message["content"] for message in chat.history] == ["one", "a", "two", "b"]
+    assert replies[2].left_out == ("the turn: no answer",)
 
 
 async def test_a_turn_that_fails_is_the_last_one() -> None:

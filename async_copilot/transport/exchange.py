@@ -44,6 +44,9 @@ class Exchange:
     """One request to a server: sent once by each open(), with what its attempts share.
 
     seen: the connections that were used before, to know a stale one from a dead server.
+    in_conversation: the request goes on with a conversation at its server. A plain 500 is
+        not asked again then: the message may be in the conversation already, and would be
+        in it twice (g4f's Copilot types it into the user's account).
     """
 
     def __init__(
@@ -56,6 +59,7 @@ class Exchange:
         timeouts: Timeouts,
         max_retries: int,
         seen: WeakSet[Any],
+        in_conversation: bool = False,
     ) -> None:
         self._session = session
         self._url = url
@@ -64,6 +68,7 @@ class Exchange:
         self._timeouts = timeouts
         self._max_retries = max_retries
         self._seen = seen
+        self._in_conversation = in_conversation
         self._spent = 0.0  # seconds of Timeouts.total
         self._stale = False  # the last request went out on a connection used before
         self._aborted: CopilotError | None = None
@@ -89,6 +94,8 @@ class Exchange:
     def pause(self, failure: CopilotError, retries: int) -> float | None:
         """Return the seconds before another attempt; None where there is to be none."""
         if not may_retry(failure) or retries >= self._max_retries:
+            return None
+        if self._in_conversation and failure.status == 500 and failure.retry_after is None:
             return None
         pause = retry_pause(failure, retries)
         total = self._timeouts.total

@@ -214,8 +214,11 @@ class Answer:
     usage: the server's own object (token counts), the last one it sent.
     conversation: g4f's handle of the conversation, opaque; in no repr and no pickle.
     end: None while the answer is under way.  skipped: malformed lines passed over.
-    remembered: False when the server went on in another conversation than it was asked
-        to; None where that cannot be told.
+    remembered: of a conversation's turn, whether the answer was made by one who was told
+        the turns before: by its own conversation or by a transcript. False when it went on
+        in another conversation; None for the first turn, and where the server does not tell.
+    left_out: of a conversation's turn, in words, what of the turn does not enter the
+        history, and what of the history did not go to the server.
     status, headers, request_id: of the response.
 
     Picklable as a snapshot of the results.
@@ -231,6 +234,7 @@ class Answer:
         self.end: End | None = None
         self.skipped = 0
         self.remembered: bool | None = None
+        self.left_out: tuple[str, ...] = ()
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.request_id: str | None = None

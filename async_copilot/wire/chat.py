@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from ..errors import Hint, InvalidRequestError, MalformedDataError
+from .handle import Handle
 from .sse import Bytes
 from .text import visible
 
@@ -144,14 +145,19 @@ def request_body(messages: Messages, *, stream: bool, **fields: Any) -> bytes:
     Lone surrogates in a prompt become U+FFFD, since no server accepts them. Raises
     InvalidRequestError for what JSON cannot carry.
     """
-    body: dict[str, Any] = {"messages": request_messages(messages), "stream": stream}
-    body |= {name: value for name, value in fields.items() if value is not None}
+    handle = fields.get("conversation")
+    if isinstance(handle, Handle):
+        body = request_body(messages, stream=stream, **fields | {"conversation": None})
+        raw = without_lone_surrogates(handle.raw).encode()
+        return b'%b,"conversation":%b}' % (body[:-1], raw)
+    given: dict[str, Any] = {"messages": request_messages(messages), "stream": stream}
+    given |= {name: value for name, value in fields.items() if value is not None}
     try:
-        written = orjson.dumps(body)
+        written = orjson.dumps(given)
     except TypeError:  # a lone surrogate, a large integer, or no JSON at all
-        return _slow_dumps(body)
+        return _slow_dumps(given)
     if b"null" in written:
-        _refuse_odd_numbers(body)
+        _refuse_odd_numbers(given)
     return bytes(memoryview(written))  # orjson's own keeps up to ten times the room
 
 

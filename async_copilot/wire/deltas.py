@@ -34,6 +34,7 @@ from .chat import (
     read_object,
     without_lone_surrogates,
 )
+from .handle import handle_from
 from .plain import PlainDelta
 from .sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
 from .text import visible
@@ -200,8 +201,7 @@ class DeltaDecoder:
         reported = None
         if named_error or "error" in event or "x_groq" in event or "choices" not in event:
             reported = read_error(event, named_error=named_error)
-        # The server's handle of the conversation is no part of what an error shows.
-        shown = b"" if "conversation" in event else data
+        shown = _with_handle(event, data)
         if reported is not None:
             self._fail(reported, shown)
             return []
@@ -374,6 +374,17 @@ class DeltaDecoder:
             self._halves[index, field] = text[-1]
             text = text[:-1]
         return without_lone_surrogates(text)
+
+
+def _with_handle(event: dict[str, Any], data: Bytes | str) -> Bytes | str:
+    """Keep the server's handle as it came; return the data unless a handle is in it.
+
+    A handle is not part of what an error shows.
+    """
+    if "conversation" not in event:
+        return data
+    event["conversation"] = handle_from(event["conversation"], data)
+    return b""
 
 
 def _loads(data: Bytes | str) -> Any:

@@ -1,0 +1,101 @@
+"""A server's conversation object, as it came and as it goes back. No I/O.
+
+g4f's API gives it as ``conversation`` of an answer's last chunk, and takes it back as
+``conversation`` of the next request. What is in it is the provider's own: an id, a
+cursor, a whole history. So it is opaque here, and it has to come back unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from .sse import Bytes
+
+__all__ = ["Handle", "handle_from", "same_conversation"]
+
+# The strings of a JSON text, and the marks that give it its shape.
+_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[][{},:]', re.DOTALL)
+
+# Names under which g4f's providers keep the id of a conversation: Copilot, OpenaiChat, Grok,
+# Gemini, OperaAria; HuggingChat; Qwen, HailuoAI, DeepSeek; Perplexity; AgentTools; the spaces.
+_CONVERSATION = re.compile(
+    r"(conversation|chat|thread|(frontend_?)?context)_?(uu)?id|(session|agent)_?(id|hash|session)",
+    re.IGNORECASE,
+)
+
+
+class Handle(dict[str, Any]):
+    """A handle that JSON libraries would change: NaN, an integer above 64 bits, deep nesting.
+
+    It equals the dict that was read; what is sent back is ``raw``, its own JSON text.
+    """
+
+    __slots__ = ("raw",)
+
+    def __init__(self, value: Mapping[str, Any], raw: str) -> None:
+        super().__init__(value)
+        self.raw = raw
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Handle:
+        return Handle(self, self.raw)  # as deep as the JSON text may be
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Handle, (dict(self), self.raw)
+
+
+def handle_from(value: Any, data: Bytes | str) -> Any:
+    """Return the handle of an event: value itself, or a Handle where JSON would change it.
+
+    value: the event's ``conversation`` as it was read.  data: the event's JSON.
+    """
+    if not isinstance(value, dict):
+        return value  # null, most often
+    text = data if isinstance(data, str) else bytes(data).decode(errors="replace")
+    try:
+        if orjson.dumps(value).decode() in text:
+            return value
+    except (TypeError, ValueError, RecursionError):
+        pass  # NaN, a large integer, a lone surrogate, more than 254 levels
+    raw = _member(text, "conversation")
+    return value if raw is None else Handle(value, raw)
+
+
+def _member(text: str, name: str) -> str | None:
+    """Return the JSON text of a member of the object that text is; the last one counts."""
+    depth, start, key, found = 0, None, "", None
+    for token in _TOKEN.finditer(text):
+        mark = token[0]
+        if mark in "{[":
+            depth += 1
+        elif mark in "]}":
+            depth -= 1
+        if start is not None and (depth == 0 or (depth == 1 and mark == ",")):
+            found = text[start : token.start()].strip()
+            start = None
+        elif depth == 1 and start is None and mark == ":":
+            start = token.end() if key == name else None
+        elif depth == 1 and start is None and mark[0] == '"':
+            key = mark[1:-1]
+    return found
+
+
+def same_conversation(
+    sent: Mapping[str, Any], received: Mapping[str, Any], provider: str | None
+) -> bool | None:
+    """Tell whether two handles mean one conversation; None where they do not say.
+
+    provider: who answered. A pool of providers keeps a handle for each, by name.
+    Providers put more into a handle than the conversation's id, such as the id of the
+    last message, which changes with each turn.
+    """
+    if provider is not None and isinstance(received.get(provider), Mapping):
+        inner = sent.get(provider)
+        return isinstance(inner, Mapping) and same_conversation(inner, received[provider], None)
+    ids = [name for name in sent if name in received and _CONVERSATION.fullmatch(name)]
+    if ids:
+        return all(sent[name] == received[name] for name in ids)
+    return True if sent == received else None

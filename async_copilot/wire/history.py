@@ -1,0 +1,259 @@
+"""What a turn leaves in a history, and what of a history its server takes back. No I/O.
+
+A server takes a history only where it is in order: no answer without content, tool calls
+with their results right after them, results that name a call, arguments that are JSON
+(OpenAI, Anthropic's and vLLM's compatible APIs answer 400 to anything else). And it takes
+only names it knows: Groq and Mistral answer 400 to another vendor's field.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from ..errors import InvalidRequestError
+
+__all__ = [
+    "Echo",
+    "Message",
+    "copied",
+    "exchanges",
+    "in_order",
+    "newest",
+    "remembered_message",
+    "without_media",
+]
+
+Message: TypeAlias = dict[str, Any]
+
+Echo: TypeAlias = Literal["tools", "always", "never"]
+"""When a server gets its reasoning back: with tool calls, with every answer, or never."""
+
+# What of an answer goes back in any case; "name" is of messages that a caller makes.
+_PLAIN = ("role", "content", "refusal", "tool_calls")
+
+# Reasoning, under the names that servers give it and want it back under: DeepSeek's, vLLM's
+# and Moonshot's reasoning_content, OpenRouter's and Groq's reasoning and reasoning_details,
+# GitHub's reasoning_opaque and reasoning_text, LiteLLM's thinking_blocks and
+# provider_specific_fields, Gemini's extra_content and thought_signature.
+_REASONING = re.compile(
+    r".*(reasoning|thinking|thought|signature).*|extra_content|provider_specific_fields"
+)
+
+_DATA_URI = r"data:[\w.+/-]+(?:;[\w.=+-]+)*;base64,[A-Za-z0-9+/=_\s-]*+"
+_MEDIA = re.compile(
+    rf"!\[(?P<alt>[^\]]{{0,200}})\]\({_DATA_URI}\)"
+    rf"|<(?P<kind>audio|video|img|source)\b[^<>]{{0,300}}?{_DATA_URI}[^<>]{{0,300}}>"
+    r"(?:\s{0,9}</(?:audio|video)>)?"
+    rf"|{_DATA_URI}"
+)
+
+
+# ------------------------------------------------------------------ an answer
+
+
+def remembered_message(
+    message: Message, *, echo: Echo, finish_reason: str | None, whole: bool
+) -> tuple[Message | None, list[str]]:
+    """Return an answer's message as the history keeps it, and in words what that leaves out.
+
+    message: as the reply has it, complete.
+    whole: False for an answer that broke or was left; it keeps its text alone.
+    None where nothing is left: a turn of nothing, which no server takes back.
+    """
+    kept: Message = {"role": "assistant", "content": message.get("content")}
+    told: list[str] = []
+    if isinstance(kept["content"], str) and "data:" in kept["content"]:
+        kept["content"], media = without_media(kept["content"])
+        told += [f"{len(media)} of the answer's images or sounds"] * bool(media)
+    if isinstance(kept["content"], list):
+        kept["content"], others = _text_parts(kept["content"])
+        told += [f"{others} of the answer's parts that are not text"] * bool(others)
+    if message.get("refusal"):
+        kept["refusal"] = message["refusal"]
+        kept["content"] = kept["content"] or None
+    given = message.get("tool_calls") or []
+    calls = [_call(call) for call in given if whole and _goes_back(call, finish_reason)]
+    if calls:
+        kept["tool_calls"] = calls
+        kept["content"] = kept["content"] or None
+    if len(calls) < len(given):
+        told.append(f"{len(given) - len(calls)} unfinished tool calls")
+    if not (kept["content"] or calls or kept.get("refusal")):
+        told.append(_nothing(message, finish_reason))
+        return None, told
+    if whole and (echo == "always" or (echo == "tools" and calls)):
+        kept |= {name: value for name, value in message.items() if _is_reasoning(name, value)}
+        if isinstance(message["content"], list):
+            kept["content"] = message["content"]  # thinking parts, with their signatures
+    return _writable(kept, told), told
+
+
+def _goes_back(call: Mapping[str, Any], finish_reason: str | None) -> bool:
+    """True for a call with a name whose arguments were not cut by the limit of tokens."""
+    function = call.get("function") or {}
+    if finish_reason not in ("length", "content_filter"):
+        return bool(function.get("name")) or "function" not in call
+    try:
+        json.loads(function.get("arguments") or "")
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def _call(call: Mapping[str, Any]) -> Message:
+    """Return a call with arguments that are JSON: none at all are an empty object."""
+    function = call.get("function")
+    if isinstance(function, Mapping) and not function.get("arguments"):
+        return {**call, "function": {**function, "arguments": "{}"}}
+    return dict(call)
+
+
+def _is_reasoning(name: str, value: Any) -> bool:
+    return name not in _PLAIN and value not in (None, "", [], {}) and bool(_REASONING.match(name))
+
+
+def _text_parts(parts: list[Any]) -> tuple[str, int]:
+    """Return the text of a content in parts (Mistral's), and how many parts are neither
+    text nor reasoning: no server takes an image back in an answer.
+    """
+    parts = [part if isinstance(part, dict) else {"text": part} for part in parts]
+    texts = [part["text"] for part in parts if isinstance(part.get("text"), str)]
+    thoughts = sum(any(map(_REASONING.match, part)) for part in parts if "text" not in part)
+    return "".join(texts), len(parts) - len(texts) - thoughts
+
+
+def _nothing(message: Message, finish_reason: str | None) -> str:
+    what = "reasoning and no answer" if any(map(_REASONING.match, message)) else "no answer"
+    why = f" (finish_reason {finish_reason!r})" if finish_reason not in (None, "stop") else ""
+    return f"the turn: {what}{why}"
+
+
+def _writable(message: Message, told: list[str]) -> Message:
+    """Return the message without fields that JSON cannot carry, such as a NaN among them."""
+    kept = {}
+    for name, value in message.items():
+        try:
+            json.dumps(value, allow_nan=False)
+        except (ValueError, TypeError, RecursionError):
+            told.append(f"{name}, which JSON cannot carry")
+        else:
+            kept[name] = copied(value)
+    return kept
+
+
+def without_media(text: str) -> tuple[str, list[str]]:
+    """Return text with images and sounds in data URIs replaced by a word, and those words.
+
+    g4f puts media into the text: ``![alt](data:…)``, ``<audio src="data:…">``. Sent back
+    they would be megabytes that no model can read.
+    """
+    found: list[str] = []
+
+    def word(media: re.Match[str]) -> str:
+        kind = media["kind"] or ("image" if media["alt"] is not None else "media")
+        alt = f": {media['alt']}" if media["alt"] else ""
+        found.append(f"[{'image' if kind == 'img' else kind}{alt}]")
+        return found[-1]
+
+    return (_MEDIA.sub(word, text), found) if "data:" in text else (text, found)
+
+
+# ------------------------------------------------------------------ a history
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of JSON, all the way down; what is no JSON container is itself.
+
+    Raises InvalidRequestError where it is nested too deeply to be sent.
+    """
+    try:
+        return _copied(value)
+    except RecursionError as error:
+        raise InvalidRequestError(
+            "a message is nested too deeply to be sent; JSON libraries read a few hundred levels"
+        ) from error
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_copied(item) for item in value]
+    return value
+
+
+def in_order(messages: Iterable[Message], *, echo: Echo) -> tuple[list[Message], list[str]]:
+    """Return messages with each tool call answered and each result called for.
+
+    And in words what that leaves out: the calls of a turn whose results never arrived,
+    results whose call is not there.
+    """
+    kept: list[Message] = []
+    calls = results = 0
+    waiting: list[Message] = []  # a message with tool calls, and the results after it
+    for message in [*messages, {"role": "end"}]:
+        if waiting and message.get("role") == "tool":
+            waiting.append(message)
+            continue
+        pair, unanswered, uncalled = _paired(waiting, echo)
+        kept += pair
+        calls, results = calls + unanswered, results + uncalled
+        waiting = [message] if message.get("tool_calls") else []
+        if message.get("role") == "tool":
+            results += 1
+        elif not waiting:
+            kept.append(message)
+    told = [f"{calls} tool calls without a result"] * bool(calls)
+    told += [f"{results} tool results without a call"] * bool(results)
+    return kept[:-1], told
+
+
+def _paired(waiting: list[Message], echo: Echo) -> tuple[list[Message], int, int]:
+    """Return the calls that have results, with them; how many calls and results are left."""
+    if not waiting:
+        return [], 0, 0
+    asked, results = waiting[0], waiting[1:]
+    answers = {result.get("tool_call_id"): result for result in results}
+    calls = [call for call in asked["tool_calls"] if call.get("id") in answers]
+    ids = {call.get("id") for call in calls}
+    left = (
+        len(asked["tool_calls"]) - len(calls),
+        sum(r.get("tool_call_id") not in ids for r in results),
+    )
+    if calls:
+        answered = {**asked, "tool_calls": calls} if left[0] else asked
+        return [answered, *(r for r in results if r.get("tool_call_id") in ids)], *left
+    alone = {
+        name: value
+        for name, value in asked.items()
+        if name != "tool_calls" and (echo == "always" or not _is_reasoning(name, value))
+    }
+    return [alone] if alone.get("content") or alone.get("refusal") else [], *left
+
+
+def exchanges(messages: Sequence[Message]) -> list[list[Message]]:
+    """Return the messages in exchanges: what was asked, tool calls and results, the answer."""
+    parts: list[list[Message]] = []
+    before = "assistant"
+    for message in messages:
+        role = message.get("role")
+        if role not in ("assistant", "tool") and before in ("assistant", "tool"):
+            parts.append([])
+        if not parts:
+            parts.append([])
+        parts[-1].append(message)
+        before = str(role)
+    return parts
+
+
+def newest(messages: Sequence[Message], most: int) -> list[Message]:
+    """Return at most so many messages, the newest, in whole exchanges."""
+    kept: list[Message] = []
+    for exchange in reversed(exchanges(messages)):
+        if len(kept) + len(exchange) > most:
+            break
+        kept = [*exchange, *kept]
+    return kept
