@@ -14,6 +14,7 @@
     │   ├── ConnectTimeoutError                    no connection within ``connect``
     │   ├── SilenceTimeoutError                    no byte within ``silence``
     │   ├── StallTimeoutError                      bytes, no progress, within ``stall``
+    │   ├── FirstTextTimeoutError                  no text within ``first_text``
     │   └── TotalTimeoutError                      waited ``total`` in all
     ├── HTTPStatusError                            the server answered with an error status
     │   ├── BadRequestError     (ValueError)       400, 405, 413, 415, 422 and the like
@@ -63,6 +64,7 @@ __all__ = [
     "CopilotError",
     "DisconnectedError",
     "EventTooLargeError",
+    "FirstTextTimeoutError",
     "HTTPStatusError",
     "Hint",
     "InvalidHTTPError",
@@ -207,6 +209,10 @@ class SilenceTimeoutError(ClockError):
 
 class StallTimeoutError(ClockError):
     """Bytes came, but nothing of the answer, for ``Timeouts.stall``."""
+
+
+class FirstTextTimeoutError(ClockError):
+    """No text, reasoning or tool call came within ``Timeouts.first_text``."""
 
 
 class TotalTimeoutError(ClockError):

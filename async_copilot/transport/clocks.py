@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from ..errors import (
     ClockError,
     CopilotError,
+    FirstTextTimeoutError,
     Hint,
     InvalidRequestError,
     SilenceTimeoutError,
@@ -23,10 +24,19 @@ from ..errors import (
 
 __all__ = ["Timeouts", "Watchdog"]
 
+# A long wait is looked at in parts, so that a process that was stopped (Ctrl-Z, a debugger, a
+# container that is paused) notices within one of them, and a stop is taken for waiting for no
+# longer than that. Eight parts: of 300 s of silence one is 37.5 s, a timer nobody feels.
+PARTS = 8
+SHORTEST_PART = 0.05  # seconds
+LATE = 0.1  # seconds; a timer that comes later than this was kept by the process, not the server
+GRACE = 1.0  # seconds at most that a server gets after such a timer
+LOOKS = 8  # turns of the loop; bytes take two to their reader, a new connection a few more
+
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Four clocks, in seconds; None turns one off.
+    """Five clocks, in seconds; None turns one off.
 
     connect: TCP and TLS to one address. 10: a host that answers at all answers within a
         second, and three lost SYNs (1 + 2 + 4 s) still fit. The wait for a free pooled
@@ -38,7 +48,14 @@ class Timeouts:
         servers queue a request for minutes and send comments meanwhile. Reasoning and
         tool calls are progress.
     total: all the waiting for one reply, connecting and pauses between retries
-        included. None: a long answer that flows is no fault.
+        included. None: a long answer that flows is not a fault.
+    first_text: all the waiting, from the start, for the first text, reasoning or tool
+        call. Until that has come this clock stands in for ``silence`` and ``stall``, so
+        that a model may think for longer than the gaps in its answer may last, or the
+        reverse. None: ``silence`` and ``stall`` hold from the start.
+
+    Time in which this process does not run (stopped, or kept busy by other work) is not
+    counted against the server: a clock that comes late first takes in what has arrived.
 
     A clock that runs out is not a reason to send the request again: the server may be
     at work on it.
@@ -48,6 +65,7 @@ class Timeouts:
     silence: float | None = 300.0
     stall: float | None = 600.0
     total: float | None = None
+    first_text: float | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -74,6 +92,9 @@ class Watchdog:
 
     __slots__ = (
         "_connect",
+        "_due",
+        "_first_text",
+        "_looked",
         "_loop",
         "_no_connection",
         "_patience",
@@ -96,10 +117,13 @@ class Watchdog:
         self._silence = _or_forever(timeouts.silence)
         self._patience = _or_forever(timeouts.stall)
         self._total = _or_forever(timeouts.total)
+        self._first_text: float | None = timeouts.first_text  # None when it has come
         self._silent = 0.0  # seconds waited since the last byte, the current wait aside
         self._stalled = 0.0  # seconds waited since the last progress, the current wait aside
         self._started: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._due = math.inf  # when it fires; uvloop's own do not tell
+        self._looked = 0  # turns of the loop since the clock ran out
         self.expire: Callable[[CopilotError], object] = _nobody
         self.spent = spent
 
@@ -126,13 +150,9 @@ class Watchdog:
         if self._started is not None:
             self.stop(now)
         self._started = now
-        deadline = now + self._left()
-        if self._timer is None:
-            if deadline != math.inf:
-                self._timer = self._loop.call_at(deadline, self._fire)
-        elif deadline < self._timer.when():
-            self._timer.cancel()
-            self._timer = self._loop.call_at(deadline, self._fire)
+        left = self._left()
+        if self._timer is None or 0 < left < self._due - now:
+            self._arm(now, left)
 
     def stop(self, now: float, *, silent: bool = False) -> None:
         """The wait is over: the caller works on what has come; silent: on what came before."""
@@ -147,11 +167,14 @@ class Watchdog:
         """Something of the answer came: the wait is over, the stall clock starts anew."""
         self.stop(now)
         self._stalled = 0.0
+        self._first_text = None
 
     def limit(self, seconds: float | None) -> None:
         """Wait no longer than this from now on, bytes or not; None: the settings again."""
         self._stalled = 0.0
         self._patience = min(_or_forever(seconds), _or_forever(self._timeouts.stall))
+        if seconds is not None:
+            self._first_text = None
 
     def end(self, error: CopilotError) -> None:
         """End the wait with error, as if a clock had run out."""
@@ -166,19 +189,50 @@ class Watchdog:
 
     def _left(self) -> float:
         """Return how long a wait that begins now may last."""
-        silence = self._silence if self._no_connection is None else self._connect
-        return min(silence - self._silent, self._patience - self._stalled, self._total - self.spent)
+        if self._no_connection is not None:
+            left = self._connect - self._silent
+        elif self._first_text is not None:
+            left = math.inf
+        else:
+            left = min(self._silence - self._silent, self._patience - self._stalled)
+        return min(left, min(self._total, _or_forever(self._first_text)) - self.spent)
+
+    def _arm(self, now: float, left: float) -> None:
+        """Look again when the time left is over, or at the end of a part of a long wait."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        part = max(self._left() / PARTS, SHORTEST_PART)
+        # At least a millisecond: timers may come early by the clock's resolution.
+        self._due = now + max(min(left, part), 0.001)
+        if left != math.inf:
+            self._timer = self._loop.call_at(self._due, self._fire)
 
     def _fire(self) -> None:
         now = self._loop.time()
-        waited = 0.0 if self._started is None else now - self._started
-        # Timers may come early by the clock's resolution; a re-armed one comes at once.
+        self._timer = None
+        if self._started is None:  # the caller works
+            self._arm(now, self._left())
+            return
+        late = now - max(self._due, self._started)
+        if late > LATE:  # neither the process's absence nor its other work is the server's
+            self._started += late
+        waited = now - self._started
         left = self._left() - waited
-        if self._started is not None and left <= 0:
-            self._timer = None
-            self.expire(self.error(waited))
+        if left > 0:
+            self._looked = 0
+            self._arm(now, left)
+        elif late > LATE and not self._looked:
+            self._looked = 1
+            self._due = now + min(late, GRACE)
+            self._timer = self._loop.call_at(self._due, self._fire)
+        elif self._looked < LOOKS:
+            # What arrived in this turn of the loop is with its reader in the next ones.
+            self._looked += 1
+            self._due = now
+            self._timer = self._loop.call_soon(self._fire)
         else:
-            self._timer = self._loop.call_at(now + max(left, 0.001), self._fire)
+            self.expire(self.error(waited))
 
     def error(self, waited: float = 0.0) -> ClockError:
         """Return the error of the clock that has run out, waited seconds into a wait."""
@@ -188,6 +242,13 @@ class Watchdog:
                 f"the reply was not complete after {_seconds(timeouts.total)} of waiting",
                 hint=Hint("if it may take longer, raise {option}", "Timeouts(total=...)"),
                 seconds=timeouts.total,
+            )
+        first_text = timeouts.first_text
+        if self._first_text is not None and self.spent + waited >= self._first_text:
+            return FirstTextTimeoutError(
+                f"the server has sent no text of its answer within {_seconds(first_text)}",
+                hint=Hint("if it may take longer, raise {option}", "Timeouts(first_text=...)"),
+                seconds=first_text,
             )
         if self._no_connection is not None:
             return self._no_connection()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 from fault_client import KEY, ask, together
@@ -29,6 +30,7 @@ from async_copilot import (
     ConnectTimeoutError,
     CopilotClient,
     End,
+    FirstTextTimeoutError,
     InvalidRequestError,
     RateLimitError,
     SilenceTimeoutError,
@@ -243,6 +245,68 @@ async def test_waiting_for_a_free_connection_is_no_timeout_of_the_server() -> No
     assert len(server.connections) == 1
 
 
+THINKING: dict[str, Answer] = {
+    "no-headers": (0.5, stream("Hel", "lo")),
+    "no-body": (SSE, 0.5, stream("Hel", "lo")[len(SSE) :]),
+    "comments": (SSE, Repeat(chunk(b":\n\n"), 15, 0.03), stream("Hel", "lo")[len(SSE) :]),
+}
+
+
+async def test_a_first_text_may_take_longer_than_a_gap() -> None:
+    timeouts = Timeouts(silence=0.2, stall=0.4, first_text=5)
+
+    async def wait(answer: Answer) -> None:
+        async with FaultServer(answer) as server:
+            (await ask(server, timeouts=timeouts)).ended(End.COMPLETE, "Hello", within=0.5)
+
+    await together({name: wait(answer) for name, answer in THINKING.items()})
+    async with FaultServer((SSE, said("Hel"), HOLD)) as server:
+        outcome = await ask(server, timeouts=timeouts)
+    outcome.failed(SilenceTimeoutError, text="Hel", seconds=0.2, after=0.2, within=0.2)
+
+
+async def test_a_first_text_may_have_to_come_sooner_than_the_rest() -> None:
+    timeouts = Timeouts(silence=5, stall=5, first_text=0.2)
+
+    async def ring(answer: Answer) -> None:
+        async with FaultServer(answer) as server:
+            outcome = await ask(server, timeouts=timeouts, max_retries=2)
+        outcome.failed(FirstTextTimeoutError, TimeoutError, seconds=0.2, after=0.2, within=0.2)
+        assert len(server.requests) == 1
+
+    await together({name: ring(answer) for name, answer in WAITS.items()})
+
+
+BUSY_AT: dict[str, tuple[Timeouts, Answer]] = {
+    "headers": (Timeouts(silence=0.2), (0.1, stream("Hel", "lo"))),
+    "text": (Timeouts(silence=0.2), (SSE, 0.1, stream("Hel", "lo")[len(SSE) :])),
+    "stall": (Timeouts(stall=0.2), (SSE, 0.1, stream("Hel", "lo")[len(SSE) :])),
+    "total": (Timeouts(total=0.4), (0.1, stream("Hel", "lo"))),
+}
+
+
+@pytest.mark.parametrize("name", BUSY_AT)
+async def test_a_loop_that_is_kept_busy_blames_no_server(name: str) -> None:
+    """The bytes come while the loop is held for far longer than the clock; so they were in time."""
+    timeouts, answer = BUSY_AT[name]
+    async with FaultServer(answer) as server:
+        asking = asyncio.create_task(ask(server, timeouts=timeouts))
+        await server.received()
+        await asyncio.sleep(0.02)
+        time.sleep(1)  # noqa: ASYNC251  # what must not happen happens
+        outcome = await asking
+    outcome.ended(End.COMPLETE, "Hello", within=2)
+
+
+async def test_connecting_while_the_loop_is_kept_busy_is_in_time() -> None:
+    async with FaultServer(HELLO) as server:
+        asking = asyncio.create_task(ask(server, timeouts=Timeouts(connect=0.1)))
+        await asyncio.sleep(0)
+        time.sleep(0.5)  # noqa: ASYNC251  # what must not happen happens
+        outcome = await asking
+    outcome.ended(End.COMPLETE, "Hello", within=2)
+
+
 async def test_clocks_of_one_call_go_before_those_of_the_client() -> None:
     async with FaultServer((SSE, said("Hel"), HOLD)) as server:
         outcome = await ask(
@@ -254,7 +318,8 @@ async def test_clocks_of_one_call_go_before_those_of_the_client() -> None:
 
 
 async def test_the_defaults_do_not_include_aiohttps_five_minutes() -> None:
-    assert Timeouts() == Timeouts(connect=10.0, silence=300.0, stall=600.0, total=None)
+    defaults = Timeouts(connect=10.0, silence=300.0, stall=600.0, total=None, first_text=None)
+    assert Timeouts() == defaults
 
 
 async def test_a_silence_shorter_than_connect_does_not_ring_while_connecting() -> None:
@@ -265,7 +330,7 @@ async def test_a_silence_shorter_than_connect_does_not_ring_while_connecting() -
     assert not isinstance(outcome.error, ConnectTimeoutError)
 
 
-@pytest.mark.parametrize("clock", ["connect", "silence", "stall", "total"])
+@pytest.mark.parametrize("clock", ["connect", "silence", "stall", "total", "first_text"])
 @pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
 async def test_a_clock_that_cannot_be_is_refused(clock: str, seconds: float) -> None:
     with pytest.raises(InvalidRequestError, match=clock):

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from async_copilot.errors import (
     ClockError,
     ConnectTimeoutError,
+    FirstTextTimeoutError,
     InvalidRequestError,
     SilenceTimeoutError,
     StallTimeoutError,
@@ -32,15 +33,12 @@ class Timer:
         self.call = call
         self.cancelled = False
 
-    def when(self) -> float:
-        return self.at
-
     def cancel(self) -> None:
         self.cancelled = True
 
 
 class Loop:
-    """The two methods of an event loop that the watchdog uses, and a hand on the clock."""
+    """The methods of an event loop that the watchdog uses, and a hand on the clock."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -54,6 +52,14 @@ class Loop:
         self.timers.append(Timer(when, call))
         self.armed += 1
         return self.timers[-1]
+
+    def call_soon(self, call: Callable[[], None]) -> Timer:
+        self.timers.append(Timer(self.now, call))
+        return self.timers[-1]
+
+    def stand_still(self, seconds: float) -> None:
+        """Time passes and nothing runs: the process is stopped, or busy."""
+        self.now += seconds
 
     def pass_time(self, seconds: float) -> None:
         end = self.now + seconds
@@ -317,6 +323,119 @@ def test_an_answer_may_come_before_its_request_has_gone_out(
     assert watched.errors == []
     watched.wait(10)
     assert [type(error) for error in watched.errors] == [SilenceTimeoutError]
+
+
+# ------------------------------------------------------------------ the first text
+
+
+def test_before_the_first_text_its_clock_stands_in_for_silence_and_stall(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(monkeypatch, Timeouts(silence=5, stall=7, first_text=60))
+    for _ in range(3):
+        watched.wait(19)
+    assert watched.errors == []
+    watched.wait(4)
+    (error,) = watched.errors
+    assert type(error) is FirstTextTimeoutError
+    assert error.seconds == 60
+    assert "first_text" in str(error)
+
+
+def test_after_the_first_text_its_clock_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch, Timeouts(silence=50, first_text=10))
+    watched.wait(9)
+    watched.progress()
+    watched.wait(49)
+    assert watched.errors == []
+    watched.wait(50)
+    assert [type(error) for error in watched.errors] == [SilenceTimeoutError]
+
+
+def test_the_wait_for_a_first_text_counts_attempts_and_connecting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(monkeypatch, Timeouts(first_text=30), spent=12)
+    watched.dog.connect(watched.loop.now, 60, no_connection)
+    watched.loop.pass_time(17.9)
+    assert watched.errors == []
+    watched.loop.pass_time(0.2)
+    assert [type(error) for error in watched.errors] == [FirstTextTimeoutError]
+
+
+def test_a_limit_holds_before_the_first_text_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched(monkeypatch, Timeouts(first_text=1000))
+    watched.dog.limit(2)
+    watched.wait(2.1)
+    assert len(watched.errors) == 1
+
+
+# ------------------------------------------------------------------ a process that did not run
+
+
+CLOCKS_OF_A_WAIT = {
+    "silence": Timeouts(silence=300, stall=None),
+    "stall": Timeouts(silence=None, stall=300),
+    "total": Timeouts(silence=None, stall=None, total=300),
+    "first_text": Timeouts(first_text=300),
+}
+
+
+@pytest.mark.parametrize("name", CLOCKS_OF_A_WAIT)
+@pytest.mark.parametrize("before", [1, 100, 250])
+def test_time_in_which_the_process_did_not_run_is_not_the_servers(
+    name: str, before: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = Watched(monkeypatch, CLOCKS_OF_A_WAIT[name])
+    watched.dog.start(watched.loop.now)
+    watched.loop.pass_time(before)
+    watched.loop.stand_still(305)
+    watched.loop.pass_time(300 - before - 300 / 8 - 1)
+    assert watched.errors == []
+    watched.loop.pass_time(300 / 8 + 2)
+    assert [error.seconds for error in watched.errors] == [300]
+
+
+def test_a_clock_that_comes_late_takes_in_what_has_arrived(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(monkeypatch, Timeouts(silence=0.3, stall=0.3))
+    watched.dog.start(watched.loop.now)
+    watched.loop.stand_still(1)
+    watched.loop.pass_time(0.001)
+    assert watched.errors == []
+    watched.progress()  # the bytes that lay in the socket
+    watched.wait(0.29)
+    assert watched.errors == []
+
+
+def test_a_clock_in_time_looks_once_more_before_it_accuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Bytes of the same turn of the loop are with their reader two turns later."""
+    watched = Watched(monkeypatch, Timeouts(silence=10))
+    watched.dog.start(watched.loop.now)
+    watched.loop.pass_time(9.9)
+    for turn in range(5):
+        (timer,) = [timer for timer in watched.loop.timers if not timer.cancelled]
+        watched.loop.timers.clear()
+        watched.loop.now = max(timer.at, watched.loop.now)
+        timer.call()
+        assert watched.errors == [], f"turn {turn}"
+    watched.progress()
+    watched.loop.pass_time(100)
+    assert watched.errors == []
+
+
+def test_a_loop_that_is_always_late_does_not_wait_for_good(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    watched = Watched(monkeypatch, Timeouts(silence=1))
+    watched.dog.start(watched.loop.now)
+    for _ in range(60):
+        watched.loop.stand_still(0.2)
+        watched.loop.pass_time(0.001)
+    assert len(watched.errors) == 1
 
 
 # ------------------------------------------------------------------ what it costs
