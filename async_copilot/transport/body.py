@@ -118,6 +118,7 @@ class Body:
         if self._reader.at_eof():
             return
         limit = self.bytes + DRAIN_BYTES
+        self.clock.stop(self.arrived)
         self.clock.limit(DRAIN_SECONDS)
         deadline = self._loop.time() + DRAIN_SECONDS
         while await self.read() and self.bytes < limit and self.arrived < deadline:

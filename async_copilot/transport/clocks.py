@@ -82,7 +82,10 @@ class Timeouts:
 class Watchdog:
     """One timer for one reply, which re-arms itself only when it fires.
 
-    A deadline around each read would cost a timer a delta; this costs two clock reads.
+    A deadline around each read would cost a timer a delta. Here a wait notes when it begins
+    and ends, and no more: what has run out is worked out when the timer fires. That is sound
+    since time alone never brings a deadline nearer; where a setting does, the timer is
+    looked at again (_settled).
     It also ends the wait that aiohttp's ``sock_read`` misses: a body with broken chunk
     framing leaves the C parser waiting for good.
 
@@ -98,6 +101,7 @@ class Watchdog:
         "_loop",
         "_no_connection",
         "_patience",
+        "_settled",
         "_silence",
         "_silent",
         "_stalled",
@@ -123,6 +127,7 @@ class Watchdog:
         self._started: float | None = None
         self._timer: asyncio.Handle | None = None
         self._due = math.inf  # when it fires; uvloop's own do not tell
+        self._settled = False  # no clock runs out before the timer fires
         self._looked = 0  # turns of the loop since the clock ran out
         self.expire: Callable[[CopilotError], object] = _nobody
         self.spent = spent
@@ -132,11 +137,13 @@ class Watchdog:
         self._connect = _or_forever(seconds)
         self._no_connection = error
         self._patience = math.inf  # until there is a body
+        self._settled = False
         self.start(now)
 
     def send(self, now: float) -> None:
         """The request goes out: the wait for its answer begins, unless it is here already."""
         self._no_connection = None
+        self._settled = False
         if self._started is not None:
             self.start(now)
 
@@ -150,9 +157,11 @@ class Watchdog:
         if self._started is not None:
             self.stop(now)
         self._started = now
-        left = self._left()
-        if self._timer is None or 0 < left < self._due - now:
-            self._arm(now, left)
+        if not self._settled:
+            left = self._left()
+            if self._timer is None or 0 < left < self._due - now:
+                self._arm(now, left)
+            self._settled = True
 
     def stop(self, now: float, *, silent: bool = False) -> None:
         """The wait is over: the caller works on what has come; silent: on what came before."""
@@ -165,9 +174,13 @@ class Watchdog:
 
     def progress(self, now: float) -> None:
         """Something of the answer came: the wait is over, the stall clock starts anew."""
-        self.stop(now)
-        self._stalled = 0.0
-        self._first_text = None
+        if self._started is not None:
+            self.spent += now - self._started
+            self._started = None
+        self._silent = self._stalled = 0.0
+        if self._first_text is not None:
+            self._first_text = None
+            self._settled = False
 
     def limit(self, seconds: float | None) -> None:
         """Wait no longer than this from now on, bytes or not; None: the settings again."""
@@ -175,6 +188,7 @@ class Watchdog:
         self._patience = min(_or_forever(seconds), _or_forever(self._timeouts.stall))
         if seconds is not None:
             self._first_text = None
+        self._settled = False
 
     def end(self, error: CopilotError) -> None:
         """End the wait with error, as if a clock had run out."""
@@ -186,6 +200,7 @@ class Watchdog:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._settled = False
 
     def _left(self) -> float:
         """Return how long a wait that begins now may last."""
