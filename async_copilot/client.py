@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import re
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
@@ -14,9 +13,19 @@ from weakref import WeakSet
 import aiohttp
 from yarl import URL
 
-from .conversation import Conversation, Memory
+from .conversation import Conversation
 from .errors import ClientClosedError, Hint, InvalidRequestError, WrongLoopError
 from .observer import Observer
+from .options import (
+    UNSET,
+    Defaults,
+    Memory,
+    Unset,
+    check_call,
+    check_options,
+    checked_headers,
+    request_fields,
+)
 from .reading import Reading, Settle
 from .reply import Reply, StreamedReply
 from .transport.clocks import Timeouts
@@ -35,9 +44,6 @@ DEFAULT_BASE_URL = "http://localhost:1337/v1"
 # aiohttp would keep it for 15, and a POST on a closed one fails.
 KEEP_ALIVE = 4.0
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
 USER_AGENT = (
     f"async_copilot/{__version__} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
 )
@@ -52,6 +58,11 @@ class CopilotClient:
     base_url: up to and including ``/v1``; a query (Azure's ``api-version``) is kept, and
         the full address of ``chat/completions`` is accepted too.
     api_key: sent as ``Authorization: Bearer``; never shown, never sent to another origin.
+    model, provider, memory: what is asked for where a call or a conversation says nothing
+        else. model: "" lets a g4f server choose. provider: g4f's, "Copilot" by default; None
+        sends none, which is the default with memory="client", since other servers may
+        refuse a field they do not know. memory: see Conversation. So a client of any other
+        server is ``CopilotClient(base_url=..., model="llama3", memory="client")``.
     session: an aiohttp.ClientSession of yours, never closed or changed. Its headers,
         proxy, TLS, middlewares and pool are used; its timeouts and ``raise_for_status``
         are not, since they would end streams. (A connection that a stream came over
@@ -78,6 +89,9 @@ class CopilotClient:
         *,
         base_url: str = DEFAULT_BASE_URL,
         api_key: str | None = None,
+        model: str | None = "",
+        provider: str | Unset | None = UNSET,
+        memory: Memory = "server",
         session: aiohttp.ClientSession | None = None,
         timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
         max_retries: int = 2,
@@ -87,8 +101,23 @@ class CopilotClient:
         max_connections: int = 0,
         observer: Observer | None = None,
     ) -> None:
+        check_options(
+            api_key=api_key,
+            model=model,
+            provider=provider,
+            memory=memory,
+            session=session,
+            timeouts=timeouts,
+            max_retries=max_retries,
+            max_event_bytes=max_event_bytes,
+            strict=strict,
+            headers=headers,
+            max_connections=max_connections,
+            observer=observer,
+        )
+        self.defaults = Defaults(model, provider, memory)
         self._url = _completions_url(base_url)
-        self._headers = _checked_headers(
+        self._headers = checked_headers(
             {
                 "Accept": "text/event-stream, application/json",
                 "Content-Type": "application/json",
@@ -115,25 +144,25 @@ class CopilotClient:
         self,
         messages: Messages,
         *,
-        model: str | None = "",
-        provider: str | None = "Copilot",
-        stream: bool = True,
+        model: str | Unset | None = UNSET,
+        provider: str | Unset | None = UNSET,
         headers: Mapping[str, str] | None = None,
         timeouts: Timeouts | None = None,
+        max_retries: int | None = None,
+        strict: bool | None = None,
         observer: Observer | None = None,
         settle: Settle | None = None,
         unshared: bool = True,
+        extra: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> AbstractAsyncContextManager[Reply]:
         """Send messages; ``async with`` gives the Reply as soon as its headers are here.
 
         messages: a str (one user message), a message, or the whole list, in the wire's
             own form (``{"role": "user", "content": …}``, see chat.py and parts.py).
-        model: "" lets a g4f server choose.  provider: g4f's; None for other servers, of
-            which some refuse fields they do not know.
-        stream: False asks for the answer in one piece, which comes as one delta.
-        headers, timeouts: for this request, over the client's own.
-        observer: for this request, in place of the client's own.
+        model, provider: in place of the client's; None sends none.
+        headers: for this request, over the client's own.
+        timeouts, max_retries, strict, observer: for this request, in place of the client's.
         settle: called once with the reply and its failure, or None, when the reply is over
             and before the observer is told: what it adds to the reply is there then.
         unshared: several messages for a provider of g4f's go out after a system message of
@@ -141,30 +170,47 @@ class CopilotClient:
             clients that begin alike, never answers from a stranger's. False turns it off.
         fields: every other field of the request as it is: ``temperature=0.2``,
             ``tools=[...]``, ``stream_options={"include_usage": True}``. A field that is
-            None is not sent.
+            None is not sent. ``stream=False`` asks for the answer in one piece, which comes
+            as one delta. Names that mean an option, here or in other libraries
+            (``timeout``, ``system``, ``extra_headers``), are refused.
+        extra: fields of any name, such as g4f's own ``{"timeout": 60}``.
 
         Raises UsageError at once; ConnectionFailedError, ClockError, HTTPStatusError,
         RedirectError on entering, which may be done once. Leaving the block closes the
         connection, unless the reply was read to its end: then it is used again.
         """
-        if unshared and provider is not None:
+        check_call(
+            {
+                "model": model,
+                "provider": provider,
+                "headers": headers,
+                "timeouts": timeouts,
+                "max_retries": max_retries,
+                "strict": strict,
+                "observer": observer,
+                "unshared": unshared,
+                "extra": extra,
+                **fields,
+            }
+        )
+        wanted = request_fields(self.defaults, model, provider, fields, extra)
+        if unshared and wanted["provider"] is not None:
             messages = apart(request_messages(messages))
-        merged = self._headers if not headers else _checked_headers({**self._headers, **headers})
         reply = Reply()
         exchange = Exchange(
             self._usable_session(),
             self._url,
-            request_body(messages, stream=stream, model=model, provider=provider, **fields),
-            headers=merged,
+            request_body(messages, **wanted),
+            headers=checked_headers({**self._headers, **headers}) if headers else self._headers,
             timeouts=timeouts or self._timeouts,
-            max_retries=self._max_retries,
+            max_retries=self._max_retries if max_retries is None else max_retries,
             seen=self._seen,
-            in_conversation=fields.get("conversation") is not None,
+            in_conversation=wanted.get("conversation") is not None,
         )
         reading = Reading(
             exchange,
             reply,
-            strict=self._strict,
+            strict=self._strict if strict is None else strict,
             max_event_bytes=self._max_event_bytes,
             observer=observer or self._observer,
             settle=settle,
@@ -181,7 +227,7 @@ class CopilotClient:
     def conversation(
         self,
         *,
-        memory: Memory = "server",
+        memory: Memory | Unset = UNSET,
         system: str | None = None,
         **options: Any,
     ) -> Conversation:
@@ -256,21 +302,3 @@ def _completions_url(base_url: str) -> URL:
     if not path.endswith("/chat/completions"):
         path += "/chat/completions"
     return url.with_path(path).with_query(url.query)
-
-
-def _checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return a copy; raise for what is no header by RFC 9110, 5.1 and 5.5."""
-    for name, value in headers.items():
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise InvalidRequestError(
-                f"{name!r} is not a header name", hint=Hint("use letters, digits and -")
-            )
-        if not isinstance(value, str) or _CONTROL.search(value):
-            what, option = f"header {name!r}", "headers"
-            if name == "Authorization":
-                what, option = "the key", "api_key"
-            raise InvalidRequestError(
-                f"{what} must be a str without line breaks and control characters",
-                hint=Hint("check {option}", option),
-            )
-    return dict(headers)

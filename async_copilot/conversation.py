@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal, NoReturn, Protocol, Self, TypeAlias, get_args
+from typing import Any, NoReturn, Protocol, Self, get_args
 
 from .errors import (
     AmnesiaWarning,
@@ -16,6 +16,7 @@ from .errors import (
     InvalidRequestError,
     TurnInProgressError,
 )
+from .options import UNSET, Defaults, Memory, Unset, check_call, check_options
 from .reply import Reply
 from .saved import SETTINGS, Saved, read_saved
 from .wire.chat import Messages, request_messages
@@ -23,17 +24,16 @@ from .wire.history import Echo, Message, copied, exchanges, in_order, newest, re
 from .wire.server_memory import Asked, ServerMemory, refuses
 from .wire.transcript import TRANSCRIPT_CHARS
 
-__all__ = ["Conversation", "Memory", "Streams"]
+__all__ = ["Conversation", "Streams"]
 
-Memory: TypeAlias = Literal["server", "client"]
-"""Who remembers: a g4f server, or this object, which sends the history each time."""
-
-_MEMORIES = get_args(Memory)
 _ECHOES = get_args(Echo)
 
 
 class Streams(Protocol):
     """What a conversation needs of a client; CopilotClient has it."""
+
+    @property
+    def defaults(self) -> Defaults: ...
 
     def stream(self, messages: Messages, **options: Any) -> AbstractAsyncContextManager[Reply]: ...
 
@@ -69,8 +69,9 @@ class Conversation:
     history, but after the first turn it may be in the server's conversation.
 
     system: a system prompt. A new one tells a server the history again.
-    model: "" lets a g4f server choose.  provider: "Copilot" with memory="server", None
-        (not sent) with memory="client". Both may be changed between turns.
+    model, provider: the client's by default, which are "" (a g4f server chooses), and
+        "Copilot" with memory="server", None (not sent) with memory="client". Both may be
+        changed between turns.
     keep_partial: keep a turn that failed or was left, with the text that had come, and no
         tool calls. By default such a turn leaves nothing in the history, so it can be
         asked again.
@@ -92,17 +93,29 @@ class Conversation:
         self,
         client: Streams,
         *,
-        memory: Memory = "server",
+        memory: Memory | Unset = UNSET,
         system: str | None = None,
-        model: str | None = "",
-        provider: str | Literal[False] | None = False,
+        model: str | Unset | None = UNSET,
+        provider: str | Unset | None = UNSET,
         keep_partial: bool = False,
         echo_reasoning: Echo = "tools",
         max_transcript: int = TRANSCRIPT_CHARS,
         **options: Any,
     ) -> None:
-        if memory not in _MEMORIES:
-            raise InvalidRequestError(f'memory={memory!r}; it is "server" (g4f) or "client"')
+        defaults = client.defaults
+        self.memory = defaults.memory if memory is UNSET else memory
+        self.system = system
+        self.model = defaults.model if model is UNSET else model
+        self.provider = defaults.provider_with(self.memory) if provider is UNSET else provider
+        self.keep_partial = keep_partial
+        check_options(
+            memory=self.memory,
+            system=system,
+            model=self.model,
+            provider=self.provider,
+            keep_partial=keep_partial,
+        )
+        check_call(options)
         if echo_reasoning not in _ECHOES:
             raise InvalidRequestError(
                 f'echo_reasoning={echo_reasoning!r}; it is "tools", "always" or "never"'
@@ -112,12 +125,6 @@ class Conversation:
                 f"max_transcript={max_transcript!r}; give a number of characters, 0 or more"
             )
         self.id = str(uuid.uuid4())
-        self.memory = memory
-        self.system = system
-        self.model = model
-        default = "Copilot" if memory == "server" else None
-        self.provider = default if provider is False else provider
-        self.keep_partial = keep_partial
         self.echo_reasoning: Echo = echo_reasoning
         self.max_transcript = max_transcript
         self._client = client

@@ -28,8 +28,8 @@ ORDER = [
     *("transport.clocks", "transport.retries", "transport.statuses", "transport.masking"),
     *("transport.batches", "transport.proxies", "transport.body"),
     # doors
-    *("parts", "transport.exchange", "reading", "reply", "saved", "conversation", "client"),
-    "runner",
+    *("options", "parts", "transport.exchange", "reading", "reply", "saved", "conversation"),
+    *("client", "runner"),
     # packages of their own: one for tests and demonstrations, one for people
     *("fake_server", "pytest_plugin", "console", "__main__"),
 ]

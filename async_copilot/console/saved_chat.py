@@ -11,10 +11,12 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ..client import CopilotClient
 from ..conversation import Conversation
 from ..errors import InvalidRequestError
+from ..options import UNSET
 from .argument_parser import UsageProblemError
 from .arguments import Options
 
@@ -55,14 +57,15 @@ def read_chat(path: Path, client: CopilotClient, options: Options) -> Conversati
     """
     try:
         saved = json.loads(path.read_bytes())
+        given: dict[str, Any] = {}
         if options.memory not in (None, saved["memory"]):
             # The history serves both; the provider is g4f's alone, so the default again.
-            saved |= {"memory": options.memory, "provider": False}
+            given |= {"memory": options.memory, "provider": UNSET}
         if options.provider is not None:
-            saved["provider"] = options.provider or None
+            given["provider"] = options.provider or None
         if options.model is not None:
-            saved["model"] = options.model
-        chat = Conversation.from_dict(client, saved)
+            given["model"] = options.model
+        chat = Conversation.from_dict(client, saved, **given)
     except OSError as error:
         raise UsageProblemError(f"--resume {path}: {error.strerror}") from None
     except InvalidRequestError as error:

@@ -1,0 +1,226 @@
+"""Options in; the same checked, or refused with the right spelling. No I/O.
+
+A client, a conversation and a call take their options through here, so that one that
+cannot work is told where it is given, and none is taken for a field of the request.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from .errors import Hint, InvalidRequestError
+from .observer import Observer
+from .transport.clocks import Timeouts
+
+__all__ = [
+    "UNSET",
+    "Defaults",
+    "Memory",
+    "Unset",
+    "check_call",
+    "check_options",
+    "checked_headers",
+    "request_fields",
+]
+
+Memory: TypeAlias = Literal["server", "client"]
+"""Who remembers: a g4f server, or the conversation, which sends the history each time."""
+
+
+class Unset(enum.Enum):
+    """The type of UNSET."""
+
+    UNSET = "UNSET"
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+UNSET: Final = Unset.UNSET
+"""Nothing was said, so the client's setting counts; None says that nothing is to be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defaults:
+    """What a client's requests ask for where a call and its conversation say nothing.
+
+    provider: UNSET means "Copilot" where the server remembers, None where the client does.
+    """
+
+    model: str | None = ""
+    provider: str | Unset | None = UNSET
+    memory: Memory = "server"
+
+    def provider_with(self, memory: Memory) -> str | None:
+        """Return the provider of a conversation that is remembered in this way."""
+        if self.provider is not UNSET:
+            return self.provider
+        return "Copilot" if memory == "server" else None
+
+
+# ------------------------------------------------------------------ what each one must be
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_truth(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_session(value: object) -> bool:
+    # Not isinstance: doubles and wrappers of a session do as well, as long as they post.
+    return not isinstance(value, type) and callable(getattr(value, "post", None))
+
+
+def _is_extra(value: object) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, value)) and "messages" not in value
+
+
+_RULES: dict[str, tuple[Callable[[object], bool], str]] = {
+    "api_key": (lambda key: bool(key) and _is_text(key), "a str that is not empty, or None"),
+    "model": (_is_text, "a name, or None to send none"),
+    "provider": (lambda value: value is UNSET or _is_text(value), "a name, or None to send none"),
+    "memory": (lambda value: value in get_args(Memory), '"server" (g4f) or "client"'),
+    "system": (_is_text, "a str"),
+    "keep_partial": (_is_truth, "True or False"),
+    "session": (_is_session, "an aiohttp.ClientSession"),
+    "timeouts": (lambda value: isinstance(value, Timeouts), "such as Timeouts(total=30)"),
+    "max_retries": (_is_count, "a whole number, 0 for no retries"),
+    "max_event_bytes": (lambda value: _is_count(value) and bool(value), "a whole number above 0"),
+    "strict": (_is_truth, "True or False"),
+    "headers": (lambda value: isinstance(value, Mapping), 'a dict such as {"X-Team": "us"}'),
+    "max_connections": (_is_count, "a whole number, 0 for no limit"),
+    "observer": (lambda value: isinstance(value, Observer), "an instance of an Observer"),
+    "unshared": (_is_truth, "True or False"),
+    "stream": (_is_truth, "True, or False for the answer in one piece"),
+    "extra": (_is_extra, 'the fields to send, such as {"timeout": 5}, without the messages'),
+}
+
+# Client's and conversation's options for which None has a meaning; on a call it always has:
+# the client's own setting counts.
+_MAY_BE_NONE = {"api_key", "model", "provider", "system", "session", "headers", "observer"}
+
+
+def check_options(**given: Any) -> None:
+    """Check options of a client or a conversation. Raises InvalidRequestError."""
+    for name, value in given.items():
+        if value is not None or name not in _MAY_BE_NONE:
+            _check(name, value)
+
+
+def _check(name: str, value: object) -> None:
+    fits, wanted = _RULES[name]
+    if not fits(value):
+        shown = f"a {type(value).__name__}"
+        if name not in ("api_key", "headers", "extra"):  # which hold secrets
+            shown = repr(value)[:80]
+        elif not value:
+            shown = "empty"
+        raise InvalidRequestError(f"{name} is {shown}", hint=Hint(f"give {wanted}"))
+
+
+# ------------------------------------------------------------------ what is not a call's
+
+_ON_A_CALL = {"timeouts", "max_retries", "strict", "headers", "observer", "unshared", "extra"}
+_FIELDS = {"model", "provider", "stream"}  # of the request, whose types are known here
+
+_CLIENT = "give it to CopilotClient({name}=...)"
+_CONVERSATION = "give it to client.conversation({name}=...)"
+_SESSION = "give it to an aiohttp.ClientSession, and that to CopilotClient(session=...)"
+_CLOCKS = "use timeouts=, such as timeouts=Timeouts(total=30)"
+
+_NOT_ON_A_CALL = {
+    **dict.fromkeys(
+        ("base_url", "api_key", "session", "max_event_bytes", "max_connections"), _CLIENT
+    ),
+    **dict.fromkeys(("memory", "keep_partial", "echo_reasoning", "max_transcript"), _CONVERSATION),
+    "system": f'{_CONVERSATION}, or as a message {{"role": "system", ...}}',
+    "history": "Conversation.from_dict() goes on with a saved one; client.stream() takes a list",
+    # Of openai, httpx, aiohttp, requests and others.
+    **dict.fromkeys(
+        ("timeout", "request_timeout", "read_timeout", "connect_timeout", "total_timeout"), _CLOCKS
+    ),
+    **dict.fromkeys(("extra_headers", "default_headers", "header"), "use headers="),
+    **dict.fromkeys(("extra_body", "json", "data", "body"), "give fields by name, or extra={...}"),
+    **dict.fromkeys(
+        ("extra_query", "default_query", "params", "query"), "put a query into base_url"
+    ),
+    **dict.fromkeys(("retries", "max_retry", "num_retries", "retry"), "use max_retries="),
+    **dict.fromkeys(("message", "messages"), "give it as the first argument"),
+    **dict.fromkeys(("callback", "callbacks", "hooks", "event_hooks"), "use observer="),
+    "response_model": "use response_format=",
+    "url": "give it to CopilotClient(base_url=...)",
+    **dict.fromkeys(
+        ("auth", "cert", "connector", "cookies", "http_client", "proxies", "proxy", "verify"),
+        _SESSION,
+    ),
+}
+
+
+def check_call(options: Mapping[str, Any]) -> None:
+    """Check the options of a call, or of a conversation for each of its calls.
+
+    Raises InvalidRequestError for one that cannot work, and for one that belongs elsewhere,
+    which would go to the server as a field.
+    """
+    for name, value in options.items():
+        if name in _ON_A_CALL or name in _FIELDS:
+            if value is not None and value is not UNSET:
+                _check(name, value)
+        elif name in _NOT_ON_A_CALL:
+            fix = _NOT_ON_A_CALL[name].replace("{name}", name)
+            raise InvalidRequestError(
+                f"{name} is not an option of a request",
+                hint=Hint(f'{fix}. A field of this name is sent by extra={{"{name}": ...}}'),
+            )
+
+
+def request_fields(
+    defaults: Defaults,
+    model: str | Unset | None,
+    provider: str | Unset | None,
+    fields: Mapping[str, Any],
+    extra: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Return all fields of a request but its messages; extra has the last word."""
+    return {
+        "stream": True,
+        "model": defaults.model if model is UNSET else model,
+        "provider": defaults.provider_with(defaults.memory) if provider is UNSET else provider,
+        **fields,
+        **(extra or {}),
+    }
+
+
+# ------------------------------------------------------------------ headers
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a copy; raise for what is not a header by RFC 9110, 5.1 and 5.5."""
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
+            raise InvalidRequestError(
+                f"{name!r} is not a header name", hint=Hint("use letters, digits and -")
+            )
+        if not isinstance(value, str) or _CONTROL.search(value):
+            what, option = f"header {name!r}", "headers"
+            if name == "Authorization":
+                what, option = "the key", "api_key"
+            raise InvalidRequestError(
+                f"{what} must be a str without line breaks and control characters",
+                hint=Hint("check {option}", option),
+            )
+    return dict(headers)
