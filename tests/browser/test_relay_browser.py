@@ -1,4 +1,4 @@
-"""The README's relay and its page in Chromium: typed, read while it grows, closed."""
+"""The relay and its page in Chromium: typed, read while it grows, reloaded, closed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from recipes.readme import code
@@ -24,14 +24,14 @@ TEXT = "".join(WORDS)
 
 
 @asynccontextmanager
-async def tab(upstream: FakeServer) -> AsyncIterator[Page]:
-    """A tab of Chromium with the relay's page in it."""
-    from playwright.async_api import async_playwright  # noqa: PLC0415  # of the extra "browser"
+async def tab(upstream: FakeServer, **options: Any) -> AsyncIterator[Page]:
+    """A tab of Chromium with the relay's page in it.  options: as aiohttp_relay() takes them."""
+    from playwright.async_api import async_playwright  # noqa: PLC0415  # of the extra "recipes"
 
     chromium = shutil.which("chromium")
     assert chromium, "no chromium here; on Debian: apt-get install chromium"
     async with (
-        aiohttp_relay(upstream, page=code("relay-page")) as url,
+        aiohttp_relay(upstream, page=code("relay-page"), **options) as url,
         async_playwright() as playwright,
         await playwright.chromium.launch(executable_path=chromium) as browser,
         await browser.new_page() as page,
@@ -52,7 +52,7 @@ async def growing(page: Page, *, until: str) -> list[str]:
     seen = [""]
     while not seen[-1].startswith(until):
         change = "seen => document.querySelector('#answer').textContent !== seen"
-        await page.wait_for_function(change, arg=seen[-1], timeout=5000)
+        await page.wait_for_function(change, arg=seen[-1], timeout=15000)
         seen.append(await page.locator("#answer").text_content() or "")
     return seen
 
@@ -67,6 +67,50 @@ async def test_typed_text_is_answered_piece_by_piece() -> None:
         assert upstream.requests[0].text == "Hello, wörld"
         await ask(page, "And again")
         assert (await growing(page, until=TEXT))[-1] == TEXT
+        await page.wait_for_timeout(200)
+        assert await page.locator("#answer").text_content() == TEXT, "its end closed the stream"
+
+
+async def test_a_page_reloaded_in_mid_answer_shows_the_whole_text() -> None:
+    script = FakeAnswer(WORDS, pace=4)
+    async with FakeServer(script) as upstream, tab(upstream) as page:
+        await ask(page, "Hello")
+        await growing(page, until="".join(WORDS[:3]))
+        assert upstream.requests[0].ended is None
+        await page.reload()
+        seen = await growing(page, until=TEXT)
+        assert seen[-1] == TEXT
+        assert len(seen) > 3, "it still grew"
+        await page.reload()
+        assert (await growing(page, until=TEXT))[-1] == TEXT, "after its end, too"
+        assert len(upstream.requests) == 1
+        assert upstream.disconnects == 0
+
+
+async def test_a_lost_connection_is_taken_up_where_it_was_lost() -> None:
+    """By the browser itself, which says in Last-Event-ID what it has seen."""
+    first = 'retry: 10\nid: 0\ndata: {"text": "Grüße "}\n\n'  # and then the connection is lost
+    seen: list[str | None] = []
+    async with (
+        FakeServer(FakeAnswer(WORDS, pace=4)) as upstream,
+        tab(upstream, last_event_ids=seen) as page,
+    ):
+
+        async def lose(route: Any) -> None:
+            await route.fulfill(content_type="text/event-stream", body=first)
+
+        await page.route("**/chat/*", lose, times=1)
+        await ask(page, "Hello")
+        assert (await growing(page, until=TEXT))[-1] == TEXT
+    assert seen == ["0"]
+
+
+async def test_an_answer_that_is_gone_says_so() -> None:
+    async with FakeServer("Hello") as upstream, tab(upstream) as page:
+        await page.goto(page.url + "#gone")
+        await page.reload()
+        seen = await growing(page, until=" [not available]")
+        assert seen[-1] == " [not available]"
 
 
 @pytest.mark.parametrize(
@@ -74,13 +118,14 @@ async def test_typed_text_is_answered_piece_by_piece() -> None:
     [FakeAnswer(WORDS, pace=20, fault=Repeat()), FakeAnswer(WORDS, fault=Stall(after=3))],
     ids=["while text flows", "while the server says nothing"],
 )
-async def test_the_chat_server_sees_a_closed_tab_within_a_second(script: FakeAnswer) -> None:
-    async with FakeServer(script) as upstream, tab(upstream) as page:
+async def test_the_chat_server_sees_a_closed_tab(script: FakeAnswer) -> None:
+    """When nobody has come back for GRACE seconds."""
+    async with FakeServer(script) as upstream, tab(upstream, GRACE=3.0) as page:
         await ask(page, "Hello")
         await growing(page, until="".join(WORDS[:3]))
         assert upstream.disconnects == 0
         await page.close()
-        await upstream.until(lambda: upstream.disconnects == 1, within=1.0)
+        await upstream.until(lambda: upstream.disconnects == 1, within=20)
 
 
 async def test_an_error_is_shown_after_the_text_that_came() -> None:

@@ -1,27 +1,53 @@
-"""A recipe's name in, its code out: taken from the README by the comment above its block."""
+"""A recipe's name in, its code out: taken from the README files by the comment above its block."""
 
 from __future__ import annotations
 
 import re
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["code", "names", "recipe"]
+__all__ = ["Block", "blocks", "code", "names", "recipe"]
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
-_BLOCK = re.compile(r"<!-- recipe: ([\w-]+) -->\n```(\w+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(
+    r"(?:^<!-- recipe: (?P<name>[\w-]+) -->\n)?^```(?P<language>\w*)\n(?P<code>.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A fenced block of a README; name: that of a recipe, None for any other block."""
+
+    page: Path
+    name: str | None
+    language: str
+    code: str
+
+
+def blocks() -> list[Block]:
+    """Return the blocks of every README.md of the project."""
+    pages = [ROOT / "README.md"]
+    for folder in ("async_copilot", "tests"):
+        pages += sorted((ROOT / folder).rglob("README.md"))
+    return [
+        Block(page, *found.group("name", "language", "code"))
+        for page in pages
+        for found in _BLOCK.finditer(page.read_text(encoding="utf-8"))
+    ]
 
 
 def names() -> list[str]:
-    return [name for name, _, _ in _blocks()]
+    return [block.name for block in blocks() if block.name]
 
 
 def code(name: str) -> str:
     """Return the block below ``<!-- recipe: name -->``."""
-    found = [code for each, _, code in _blocks() if each == name]
-    assert len(found) == 1, f"{README.name} has {len(found)} recipes called {name}, not one"
+    found = [block.code for block in blocks() if block.name == name]
+    assert len(found) == 1, f"there are {len(found)} recipes called {name}, not one"
     return found[0]
 
 
@@ -34,12 +60,8 @@ def recipe(name: str, *, main: bool = False, **constants: object) -> ModuleType:
     module = ModuleType("__main__" if main else "recipe_" + name.replace("-", "_"))
     if not main:
         sys.modules[module.__name__] = module  # where annotations are looked up
-    exec(compile(code(name), f"{README.name}: {name}", "exec"), module.__dict__)  # noqa: S102
+    exec(compile(code(name), f"README.md: {name}", "exec"), module.__dict__)  # noqa: S102
     for constant, value in constants.items():
         assert hasattr(module, constant), f"the recipe {name} has no {constant}"
         setattr(module, constant, value)
     return module
-
-
-def _blocks() -> list[tuple[str, str, str]]:
-    return _BLOCK.findall(README.read_text(encoding="utf-8"))

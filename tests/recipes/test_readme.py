@@ -1,4 +1,4 @@
-"""The README's own examples: the three doors, and tests with the fake server."""
+"""The blocks of every README are run; those of the first page here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ import pytest
 
 from async_copilot.fake_server import FakeServer, Request
 
-from .readme import names, recipe
+from .readme import blocks, names, recipe
+
+
+def test_every_block_is_run() -> None:
+    """As a recipe, or as a session of the console; nothing else stands in a fence."""
+    others = [
+        f"{block.page}: {block.code[:60]}"
+        for block in blocks()
+        if not block.name and block.language != "console"
+    ]
+    assert not others
 
 
 def test_every_recipe_is_run() -> None:

@@ -1,0 +1,233 @@
+"""Tools, saved conversations, batches, and many conversations side by side."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+import async_copilot
+from async_copilot import AuthenticationError, CopilotClient, StreamError
+from async_copilot.fake_server import (
+    ErrorFrame,
+    FakeAnswer,
+    FakeServer,
+    FakeToolCall,
+    Request,
+    Script,
+)
+
+from .readme import code, recipe
+
+# ------------------------------------------------------------------ tools
+
+SCHEMAS = [{"type": "function", "function": {"name": "weather", "parameters": {}}}]
+
+
+async def weather(city: str) -> str:
+    return f"rain in {city}"
+
+
+async def ask_with_tools(script: Script) -> tuple[str, list[str], FakeServer]:
+    """Run the recipe; return the last text, what was shown, and the server."""
+    shown: list[str] = []
+    async with (
+        FakeServer(script, dialect="openai") as server,
+        CopilotClient(base_url=server.url) as client,
+    ):
+        chat = client.conversation(memory="client", model="m", tools=SCHEMAS)
+        reply = await recipe("tools").ask(chat, "Umbrella?", {"weather": weather}, shown.append)
+    return reply.text, shown, server
+
+
+async def test_tools_are_called_and_the_text_is_shown_as_it_comes() -> None:
+    calls = [FakeToolCall("weather", {"city": city}) for city in ("Ulm", "Köln")]
+    text, shown, server = await ask_with_tools(
+        [FakeAnswer(["Let me ", "see."], tool_calls=calls), FakeAnswer(["Take ", "one."])]
+    )
+    assert text == "Take one."
+    assert shown == ["Let me ", "see.", "Take ", "one."]
+    sent = server.requests[1].messages
+    assert [message["role"] for message in sent] == ["user", "assistant", "tool", "tool"]
+    assert [message["content"] for message in sent[2:]] == ["rain in Ulm", "rain in Köln"]
+    ids = [call["id"] for call in sent[1]["tool_calls"]]
+    assert [message["tool_call_id"] for message in sent[2:]] == ids
+
+
+async def test_a_tool_that_fails_says_so_to_the_model() -> None:
+    calls = [FakeToolCall("weather", "{}"), FakeToolCall("time"), FakeToolCall("weather", "{no")]
+    text, _, server = await ask_with_tools([FakeAnswer(tool_calls=calls), "I cannot tell."])
+    assert text == "I cannot tell."
+    results = [message["content"] for message in server.requests[1].messages[2:]]
+    assert [result.partition(":")[0] for result in results] == [
+        "TypeError",
+        "KeyError",
+        "JSONDecodeError",
+    ]
+
+
+async def test_a_model_that_only_calls_tools_is_stopped() -> None:
+    again = FakeAnswer(tool_calls=[FakeToolCall("weather", {"city": "Ulm"})], times=None)
+    _, _, server = await ask_with_tools([again])
+    assert len(server.requests) == 10
+
+
+def test_the_tool_loop_is_short() -> None:
+    body = code("tools").partition("async def ask")[2]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 20
+
+
+# ------------------------------------------------------------------ a database
+
+
+def remembering(request: Request) -> str | FakeAnswer:
+    if request.text == "fail":
+        return FakeAnswer("Hal", fault=ErrorFrame("no"))
+    return "You are " + request.known[0].rpartition(" ")[2] if request.known else "Hello"
+
+
+async def test_a_conversation_goes_on_from_the_database(tmp_path: Path) -> None:
+    """In another process as it were: each time with another client and another connection."""
+    module = recipe("sqlite")
+    async with FakeServer(remembering) as server:
+        for name, question, answer in [
+            ("a", "I am Ann", "Hello"),
+            ("b", "I am Bob", "Hello"),
+            ("a", "fail", None),
+            ("a", "Who am I?", "You are Ann"),
+            ("b", "Who am I?", "You are Bob"),
+        ]:
+            async with CopilotClient(base_url=server.url) as client:
+                chats = module.Chats(tmp_path / "chats.db", client)
+                if answer is None:
+                    with pytest.raises(StreamError):
+                        await module.ask(chats, name, question)
+                else:
+                    assert (await module.ask(chats, name, question)).text == answer
+                chats.close()
+
+
+# ------------------------------------------------------------------ 200 prompts
+
+
+class Batch:
+    """The recipe as a script, on prompts of its own."""
+
+    def __init__(self, folder: Path, server: FakeServer, prompts: list[str]) -> None:
+        self.folder, self.answers = folder, folder / "answers.jsonl"
+        script = code("jsonl").replace("http://localhost:1337/v1", server.url)
+        (folder / "batch.py").write_text(script)
+        (folder / "prompts.txt").write_text("\n".join(prompts), encoding="utf-8")
+
+    async def start(self) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "batch.py", "prompts.txt", "answers.jsonl"),
+            stderr=asyncio.subprocess.PIPE,
+            cwd=self.folder,
+            env=os.environ | {"PYTHONPATH": str(Path(async_copilot.__file__).parents[1])},
+        )
+
+    async def run(self) -> tuple[int | None, str]:
+        process = await self.start()
+        _, stderr = await process.communicate()
+        return process.returncode, stderr.decode()
+
+    def lines(self) -> list[dict[str, str]]:
+        return [json.loads(line) for line in self.answers.read_text().splitlines()]
+
+
+async def test_two_hundred_prompts_twenty_at_a_time_survive_a_kill(tmp_path: Path) -> None:
+    prompts = [f"Prompt {number}: grüß dich\u2028!" for number in range(200)]
+    open_now = most = 0
+
+    async def script(request: Request) -> str:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        try:
+            await asyncio.sleep(0.05)
+        finally:
+            open_now -= 1
+        return f"Answer to {request.text}"
+
+    async with FakeServer(script) as server:
+        batch = Batch(tmp_path, server, prompts)
+        process = await batch.start()
+        await server.until(lambda: len(server.requests) >= 80, within=60)
+        process.send_signal(signal.SIGKILL)
+        await process.communicate()
+        before = batch.answers.read_text().count("\n")
+        with batch.answers.open("a") as file:
+            file.write('{"number": 3, "prom')  # as a kill in mid-line leaves it
+        asked = len(server.requests)
+        status, stderr = await batch.run()
+        assert (status, most) == (0, 20)
+        assert stderr.endswith("200 of 200")
+        assert 0 < before < 200
+        assert len(server.requests) - asked == 200 - before, "no prompt twice"
+    lines = batch.lines()
+    assert sorted(line["prompt"] for line in lines) == sorted(prompts)
+    assert all(line["text"] == f"Answer to {line['prompt']}" for line in lines)
+
+
+async def test_a_prompt_that_failed_is_asked_again_by_the_next_run(tmp_path: Path) -> None:
+    well = False
+
+    def script(request: Request) -> str | FakeAnswer:
+        return "Fine" if well or request.text != "two" else FakeAnswer(status=400, error="no")
+
+    async with FakeServer(script) as server:
+        batch = Batch(tmp_path, server, ["one", "two", "two", "three"])
+        status, stderr = await batch.run()
+        assert status == 1
+        assert stderr.count("\nprompt ") == 2
+        assert [line["prompt"] for line in batch.lines()] == ["one", "three"]
+        well = True
+        assert (await batch.run())[0] == 0
+        assert len(server.requests) == 6
+        assert (await batch.run())[0] == 0
+        assert len(server.requests) == 6
+
+
+# ------------------------------------------------------------------ a thousand conversations
+
+
+async def talk_all(conversations: int) -> None:
+    """Greet and ask in each; check memory, the semaphore, and that a failure is one."""
+    open_now = most = 0
+
+    async def script(request: Request) -> str | FakeAnswer:
+        nonlocal open_now, most
+        open_now += 1
+        most = max(most, open_now)
+        await asyncio.sleep(0)
+        open_now -= 1
+        if request.text == "I am number 7":
+            return FakeAnswer(status=401, error="not you")
+        return f"You are {request.known[0].rpartition(' ')[2]}" if request.known else "Hello"
+
+    questions = [(f"I am number {number}", "Who am I?") for number in range(conversations)]
+    async with FakeServer(script) as server, CopilotClient(base_url=server.url) as client:
+        results = await recipe("thousand").talk_all(client, questions, at_once=10)
+        assert server.connections <= 10
+    assert len(results) == conversations
+    for number, result in enumerate(results):
+        if number == 7:
+            assert isinstance(result, AuthenticationError)
+        else:
+            assert [reply.text for reply in result] == ["Hello", f"You are {number}"]
+    assert most <= 10
+
+
+async def test_conversations_side_by_side_keep_apart() -> None:
+    await talk_all(20)
+
+
+@pytest.mark.recipes
+async def test_a_thousand_conversations_keep_apart() -> None:
+    await talk_all(1000)

@@ -1,0 +1,188 @@
+"""The relays in aiohttp.web and FastAPI, and the hub between an answer and its readers."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Any
+
+import aiohttp
+import pytest
+
+from async_copilot import CopilotClient
+from async_copilot.fake_server import ErrorFrame, FakeAnswer, FakeServer, Repeat, Script
+
+from .readme import code
+from .serving import aiohttp_relay, fastapi_relay, hub_importable
+from .tab import PACED, STALLED, TEXT, WORDS, asked, text_of
+
+RELAYS = [
+    pytest.param(aiohttp_relay, id="aiohttp"),
+    pytest.param(fastapi_relay, id="fastapi", marks=pytest.mark.recipes),
+]
+each_relay = pytest.mark.parametrize("relay", RELAYS)
+
+
+@each_relay
+async def test_text_is_passed_on_as_it_comes(relay: Any) -> None:
+    async with FakeServer(PACED) as upstream, relay(upstream) as url, asked(url) as tab:
+        events: list[dict[str, str]] = []
+        async for event in tab.events():
+            if not events:
+                assert upstream.requests[0].ended is None
+            events.append(event)
+    assert text_of(events) == TEXT
+    assert len(events) > len(WORDS) / 2, "piece by piece"
+    assert events[-1] == {"end": "complete"}
+    assert upstream.requests[0].text == "Hello"
+
+
+@each_relay
+async def test_a_reader_that_comes_back_gets_what_it_missed(relay: Any) -> None:
+    async with FakeServer(PACED) as upstream, relay(upstream) as url, asked(url) as tab:
+        events = []
+        async with aclosing(tab.events()) as first:
+            async for event in first:
+                events.append(event)
+                if len(events) == 4:
+                    break
+        assert tab.last_event_id == "3"
+        events += [event async for event in tab.events(tab.last_event_id)]
+        assert text_of(events) == TEXT
+        assert events[-1] == {"end": "complete"}
+        again = [event async for event in tab.events()]
+        assert again == events, "whole, and after its end too"
+        assert len(upstream.requests) == 1
+
+
+@each_relay
+@pytest.mark.parametrize(
+    "script",
+    [FakeAnswer(WORDS, pace=40, fault=Repeat()), STALLED],
+    ids=["while text flows", "while the server says nothing"],
+)
+async def test_an_answer_without_readers_is_left(relay: Any, script: FakeAnswer) -> None:
+    async with (
+        FakeServer(script) as upstream,
+        relay(upstream, GRACE=0.3) as url,
+        asked(url) as tab,
+    ):
+        text = ""
+        async with aclosing(tab.events()) as events:
+            async for event in events:
+                text += event["text"]
+                if text == "".join(WORDS[:3]):
+                    break
+        await asyncio.sleep(0)
+        assert upstream.disconnects == 0
+        await upstream.until(lambda: upstream.disconnects == 1, within=5)
+
+
+@each_relay
+async def test_a_finished_answer_gives_its_connection_to_the_next(relay: Any) -> None:
+    async with FakeServer("Hello") as upstream, relay(upstream) as url:
+        for _ in range(3):
+            async with asked(url) as tab:
+                assert [event async for event in tab.events()][-1] == {"end": "complete"}
+        assert upstream.connections == 1
+
+
+@each_relay
+async def test_an_error_is_told_by_name_and_logged_in_full(
+    relay: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    script: Script = [
+        FakeAnswer(status=401, error="no such key"),
+        FakeAnswer(WORDS[:2], fault=ErrorFrame("out of memory")),
+    ]
+    async with FakeServer(script) as upstream, relay(upstream) as url:
+        async with asked(url) as tab:
+            assert [event async for event in tab.events()] == [{"error": "AuthenticationError"}]
+        async with asked(url) as tab:
+            *texts, last = [event async for event in tab.events()]
+    assert text_of(texts) == "".join(WORDS[:2])
+    assert last == {"error": "StreamError"}
+    assert "no such key" in caplog.text
+    assert "out of memory" in caplog.text
+
+
+@each_relay
+async def test_an_answer_that_nobody_asked_for_is_a_404(relay: Any) -> None:
+    async with (
+        FakeServer("Hello") as upstream,
+        relay(upstream) as url,
+        aiohttp.ClientSession(url) as session,
+        session.get("/chat/x") as response,
+    ):
+        assert response.status == 404
+
+
+@each_relay
+async def test_stopping_the_relay_ends_every_stream(relay: Any) -> None:
+    """At once, not when a timeout of the server has run out."""
+    started = asyncio.get_running_loop().time()
+    async with FakeServer(STALLED) as upstream:
+        async with relay(upstream) as url, asked(url) as tab:
+            reading = asyncio.create_task(anext(tab.events()))
+            await reading
+        await upstream.until(lambda: upstream.disconnects == 1, within=5)
+    assert asyncio.get_running_loop().time() - started < 30
+
+
+# ------------------------------------------------------------------ the hub alone
+
+
+async def test_readers_do_not_wait_for_each_other() -> None:
+    """One that stops after its first frame holds up neither the answer nor the others."""
+    async with FakeServer(PACED) as upstream, CopilotClient(base_url=upstream.url) as client:
+        with hub_importable() as module:
+            hub = module.Hub(client.stream("Hello"))
+            slow = hub.read()
+            await anext(slow)
+            fast = [b"".join([frame async for frame in hub.read()]) for _ in range(2)]
+            assert fast[0].removeprefix(b":\n\n") == fast[1], "in time, or late: the same"
+            rest = b"".join([frame async for frame in slow])
+            assert rest == fast[1]
+        assert len(upstream.requests) == 1
+
+
+async def test_the_last_event_id_of_a_stranger_is_read_with_care() -> None:
+    async with FakeServer("Hello") as upstream, CopilotClient(base_url=upstream.url) as client:
+        with hub_importable() as module:
+            hub = module.Hub(client.stream("Hello"))
+            whole = b"".join([frame async for frame in hub.read()]).removeprefix(b":\n\n")
+            for given in ("", "x", "-1", "1.5", "²"):
+                assert b"".join([frame async for frame in hub.read(given)]) == whole
+            for given in ("99999", str(len(hub.frames) - 1)):
+                assert [frame async for frame in hub.read(given)] == []
+
+
+async def test_a_silent_stream_is_kept_open_by_comments() -> None:
+    async with FakeServer(STALLED) as upstream, CopilotClient(base_url=upstream.url) as client:
+        with hub_importable(PING=0.05) as module:
+            hub = module.Hub(client.stream("Hello"))
+            frames = b""
+            async with aclosing(hub.read()) as reading:
+                async for frame in reading:
+                    frames += frame
+                    if frames.endswith(b":\n\n" * 3):
+                        break
+        hub.task.cancel()
+
+
+async def test_an_answer_is_forgotten_some_time_after_its_end() -> None:
+    async with FakeServer("Hello") as upstream, CopilotClient(base_url=upstream.url) as client:
+        with hub_importable(KEEP=0.2) as module:
+            hubs: dict[str, Any] = {}
+            name = module.open_hub(hubs, client.stream("Hello"))
+            assert [frame async for frame in hubs[name].read()]
+            assert name in hubs
+            async with asyncio.timeout(10):
+                while hubs:  # noqa: ASYNC110  # a timer of the hub empties it
+                    await asyncio.sleep(0.01)
+
+
+def test_the_hub_stays_small() -> None:
+    assert len([line for line in code("hub").splitlines() if line.strip()]) <= 60
