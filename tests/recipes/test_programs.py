@@ -132,15 +132,8 @@ class Batch:
             env=os.environ | {"PYTHONPATH": str(Path(async_copilot.__file__).parents[1])},
         )
 
-    async def run(self) -> tuple[int | None, str]:
-        process = await self.start()
-        _, stderr = await process.communicate()
-        return process.returncode, stderr.decode()
 
-    def lines(self) -> list[dict[str, str]]:
-        return [json.loads(line) for line in self.answers.read_text().splitlines()]
-
-
+@pytest.mark.recipes
 async def test_two_hundred_prompts_twenty_at_a_time_survive_a_kill(tmp_path: Path) -> None:
     prompts = [f"Prompt {number}: grüß dich\u2028!" for number in range(200)]
     open_now = most = 0
@@ -165,32 +158,37 @@ async def test_two_hundred_prompts_twenty_at_a_time_survive_a_kill(tmp_path: Pat
         with batch.answers.open("a") as file:
             file.write('{"number": 3, "prom')  # as a kill in mid-line leaves it
         asked = len(server.requests)
-        status, stderr = await batch.run()
-        assert (status, most) == (0, 20)
-        assert stderr.endswith("200 of 200")
+        process = await batch.start()
+        _, stderr = await process.communicate()
+        assert (process.returncode, most) == (0, 20)
+        assert stderr.endswith(b"200 of 200")
         assert 0 < before < 200
         assert len(server.requests) - asked == 200 - before, "no prompt twice"
-    lines = batch.lines()
+    lines = [json.loads(line) for line in batch.answers.read_text().splitlines()]
     assert sorted(line["prompt"] for line in lines) == sorted(prompts)
     assert all(line["text"] == f"Answer to {line['prompt']}" for line in lines)
 
 
-async def test_a_prompt_that_failed_is_asked_again_by_the_next_run(tmp_path: Path) -> None:
+async def test_a_prompt_that_failed_is_asked_again_by_the_next_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     well = False
 
     def script(request: Request) -> str | FakeAnswer:
         return "Fine" if well or request.text != "two" else FakeAnswer(status=400, error="no")
 
+    prompts, answers = tmp_path / "prompts.txt", tmp_path / "answers.jsonl"
+    prompts.write_text("one\ntwo\ntwo\nthree")
     async with FakeServer(script) as server:
-        batch = Batch(tmp_path, server, ["one", "two", "two", "three"])
-        status, stderr = await batch.run()
-        assert status == 1
-        assert stderr.count("\nprompt ") == 2
-        assert [line["prompt"] for line in batch.lines()] == ["one", "three"]
+        run = recipe("jsonl", BASE_URL=server.url).run
+        assert await run(prompts, answers) == 2
+        assert capsys.readouterr().err.count("\nprompt ") == 2
+        lines = [json.loads(line) for line in answers.read_text().splitlines()]
+        assert sorted(line["prompt"] for line in lines) == ["one", "three"]
         well = True
-        assert (await batch.run())[0] == 0
+        assert await run(prompts, answers) == 0
         assert len(server.requests) == 6
-        assert (await batch.run())[0] == 0
+        assert await run(prompts, answers) == 0
         assert len(server.requests) == 6
 
 
