@@ -7,7 +7,7 @@
     │   ├── InvalidRequestError (ValueError)       an option or message that cannot be sent
     │   ├── ClientClosedError   (RuntimeError)     the client or its session is closed
     │   ├── WrongLoopError      (RuntimeError)     the client belongs to another event loop
-    │   ├── ReplyInUseError     (RuntimeError)     a reply has two readers
+    │   ├── ReplyInUseError     (RuntimeError)     a reply has two readers, or was left
     │   └── TurnInProgressError (RuntimeError)     a conversation takes one turn at a time
     ├── ConnectionFailedError   (ConnectionError)  refused, unknown host, TLS
     ├── ClockError              (TimeoutError)     a clock of Timeouts ran out
@@ -176,7 +176,7 @@ class WrongLoopError(UsageError, RuntimeError):
 
 
 class ReplyInUseError(UsageError, RuntimeError):
-    """One reply, two readers: iterate it once, as text or as chunks."""
+    """A reply is read by one reader, in one way, inside its ``async with``."""
 
 
 class TurnInProgressError(UsageError, RuntimeError):

@@ -17,6 +17,7 @@ from .errors import (
     CopilotError,
     DisconnectedError,
     Hint,
+    ReplyInUseError,
     TruncatedError,
 )
 from .observer import Observer, tell
@@ -29,7 +30,7 @@ from .wire.deltas import DeltaDecoder
 if TYPE_CHECKING:
     from .reply import Reply
 
-__all__ = ["Reading", "Settle", "Source"]
+__all__ = ["Reading", "Settle", "Source", "left_error"]
 
 FINISH_GRACE = 2.0  # seconds; usage and [DONE] follow a finish_reason at once or never
 
@@ -144,6 +145,9 @@ class Reading:
             except CopilotError as error:
                 failure = error
             else:
+                if self.left:  # meanwhile, by another task
+                    body.close()
+                self._check()
                 self._take(body)
                 return body
 
@@ -311,7 +315,7 @@ class Reading:
     def _check(self) -> None:
         """Raise for a reply that another task left while this one waited."""
         if self.left:
-            raise self._failure or ClientClosedError("this reply was left")
+            raise self._failure or left_error()
 
     def abort(self, failure: CopilotError) -> None:
         """Let whoever reads the reply fail with failure, now or at the next read."""
@@ -336,9 +340,15 @@ class Reading:
             tell(self._observer.on_end, self.reply, failure)
 
 
+def left_error() -> ReplyInUseError:
+    """Return the error for a reply that is read after it was left."""
+    return ReplyInUseError("this reply was left", hint=Hint("read it inside its async with"))
+
+
 def _end_of(failure: CopilotError) -> End:
     if isinstance(failure, ClockError):
         return End.STALLED
     if isinstance(failure, DisconnectedError):
         return End.DISCONNECTED
-    return End.CANCELLED if isinstance(failure, ClientClosedError) else End.ERROR
+    left = isinstance(failure, ClientClosedError | ReplyInUseError)
+    return End.CANCELLED if left else End.ERROR

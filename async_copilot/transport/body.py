@@ -26,6 +26,7 @@ from ..errors import (
     Hint,
     InvalidHTTPError,
     InvalidRequestError,
+    ReplyInUseError,
     WrongLoopError,
 )
 from .clocks import Watchdog
@@ -201,6 +202,9 @@ def translate(error: Exception, where: str = "the server") -> CopilotError:
     the request's headers, and the key in them, in its repr.
     """
     kind = type(error).__name__
+    if type(error) is aiohttp.ClientConnectionError and str(error) == "Connection closed":
+        # What aiohttp's response says of its content once it was closed on this side.
+        return ReplyInUseError("the response was left", hint=Hint("read it inside its async with"))
     if isinstance(error, aiohttp.ClientResponseError):
         words = " ".join(error.message.split())[:160] or kind
         return InvalidHTTPError(f"{where} answered with broken HTTP ({words})")
