@@ -84,6 +84,8 @@ class ServerMemory:
     begun: the server has a conversation, which may be gone on with.
     pool: g4f chooses among providers, each with a conversation of its own.
     restarts: how many conversations by id were given up.
+    resumed: no turn was taken since the state was read; meanwhile the server may have been
+        restarted, which a conversation by id does not survive.
     """
 
     handle: dict[str, Any] | None = None
@@ -94,6 +96,7 @@ class ServerMemory:
     begun: bool = False
     pool: bool = False
     restarts: int = 0
+    resumed: bool = False
 
     # ------------------------------------------------------------------ before a turn
 
@@ -120,7 +123,7 @@ class ServerMemory:
         """True where the server's own conversation is the one to go on with."""
         if not self.begun or self.pool or place != self.place or system != self.system:
             return False
-        return self.handle is not None or self.by_id
+        return self.handle is not None or (self.by_id and not self.resumed)
 
     @property
     def by_id(self) -> bool:
@@ -156,7 +159,7 @@ class ServerMemory:
         if asked.told or answer.conversation is not None:
             self.handle = answer.conversation
         self.place, self.answered, self.system = asked.place, answer.provider, asked.system
-        self.known, self.begun = known, True
+        self.known, self.begun, self.resumed = known, True, False
         return remembered
 
     def _remembered(self, asked: Asked, answer: Answered) -> bool | None:
@@ -199,7 +202,7 @@ class ServerMemory:
         for name, kind in kinds.items():
             if not isinstance(saved[name], kind):
                 raise TypeError(f"{name} is {saved[name]!r}")
-        return cls(handle, **{name: saved[name] for name in kinds})
+        return cls(handle, **{name: saved[name] for name in kinds}, resumed=True)
 
 
 def refuses(error: CopilotError, *, said: bool, by_id: bool) -> bool:

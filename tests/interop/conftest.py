@@ -18,7 +18,7 @@ from importlib.metadata import version
 import pytest
 
 from .servers import Running, Server, launched, prepare
-from .works_with import FAILED, Row, tables
+from .works_with import FAILED, Row, known_table, tables
 
 OPT_IN = {"litellm": "test_litellm.py", "llama_cpp": "test_llama_cpp.py"}
 CHOSEN = os.environ.get("ASYNC_COPILOT_INTEROP", "").replace(",", " ").split()
@@ -38,6 +38,10 @@ class Found:
     def __init__(self, row: Row) -> None:
         self._row = row
         self.figure = "yes"
+
+    def known(self, kind: str, before: str, outcome: str) -> None:
+        """What became of a name, at a provider of this kind, after this."""
+        self._row.known[before, kind] = outcome
 
     def differs(self, sentence: str) -> None:
         """A sentence for the table, once."""
@@ -129,6 +133,8 @@ def pytest_terminal_summary(
     terminalreporter.section("Works with: what really ran")
     write(f"Python {platform.python_version()}, aiohttp {version('aiohttp')}\n")
     for line in tables(rows):
+        write(line)
+    for line in known_table(rows):
         write(line)
     for name in OPT_IN.keys() - CHOSEN:
         write(f"not run: {name} (opt in with ASYNC_COPILOT_INTEROP={name})")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-__all__ = ["FAILED", "Row", "tables"]
+__all__ = ["FAILED", "Row", "known_table", "tables"]
 
 FAILED = "**failed**"
 
@@ -20,12 +20,14 @@ class Row:
     checks:  the claim of each test, and "yes", a figure or FAILED.
     differs: sentences that tests of this server found to be true.
     notes:   how it was got to run.
+    known:   what became of a name, by what happened before and the kind of provider.
     """
 
     version: str = "did not start"
     checks: dict[str, str] = field(default_factory=dict)
     differs: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    known: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def passed(self) -> str:
@@ -51,3 +53,26 @@ def tables(rows: Mapping[str, Row]) -> Iterator[str]:
     for name, row in rows.items():
         if row.notes:
             yield f"{name}: {'; '.join(row.notes)}"
+
+
+def known_table(rows: Mapping[str, Row]) -> Iterator[str]:
+    """The table "Known or told": one outcome a cell, and which release has another one."""
+    cells: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for name, row in rows.items():
+        for cell, outcome in row.known.items():
+            cells.setdefault(cell, {}).setdefault(outcome, []).append(name.removeprefix("g4f "))
+    if not cells:
+        return
+    kinds = list(dict.fromkeys(kind for _, kind in cells))
+    yield "| Before | " + " | ".join(kinds) + " |"
+    yield "|---" * (len(kinds) + 1) + "|"
+    for before in dict.fromkeys(before for before, _ in cells):
+        outcomes = (cells.get((before, kind), {}) for kind in kinds)
+        yield f"| {before} | " + " | ".join(map(_cell, outcomes)) + " |"
+    yield ""
+
+
+def _cell(outcomes: Mapping[str, list[str]]) -> str:
+    if len(outcomes) == 1:
+        return next(iter(outcomes))
+    return "; ".join(f"{outcome} ({', '.join(names)})" for outcome, names in outcomes.items())

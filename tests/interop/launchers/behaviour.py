@@ -1,7 +1,7 @@
 """What the remote behind every real server does: remembers names, and fails when told to.
 
-In: the user's messages, of which the last counts, and the conversation's id. Out: pieces, as a list
-of small values that a launcher turns into its server's own classes. I/O: two files in
+In: the user's messages, of which the last counts, and the conversation's id. Out: pieces, small
+values that a launcher turns into its server's own classes. I/O: two files in
 the run's folder, ``memory.jsonl`` (so that a restart does not forget) and
 ``journal.jsonl`` (so that a test can see what the server's side saw). Imports nothing
 but the standard library: it runs inside the servers' own environments.
@@ -28,6 +28,8 @@ A message holding ``!word [argument]`` is an instruction:
 =================== ==============================================================
 
 Anything else is talk: an introduction is remembered, "my name" is answered from memory.
+A message may begin with a transcript, as prompts do (``User: …``, ``Assistant: …``): what
+it says is remembered, what stands after the last ``User:`` is answered.
 """
 
 from __future__ import annotations
@@ -46,6 +48,8 @@ __all__ = ["STRANGE", "Memory", "Piece", "Remote", "Text", "Think", "Tools"]
 
 INSTRUCTION = re.compile(r"!([a-z][a-z-]*)(?:[ ]+(\S+))?")
 INTRODUCTION = re.compile(r"\b(?:i am|i'm|my name is) ([\w-]+)", re.IGNORECASE)
+# Our own lines of a transcript.
+ANSWERED = re.compile(r"^Assistant: .*$", re.MULTILINE)
 
 # A forgotten stream must not outlive the test run by much.
 LONGEST_STREAM = 60.0
@@ -126,19 +130,22 @@ class Remote:
             file.write(json.dumps({"event": event, "time": time.time(), **values}) + "\n")
 
     async def answer(
-        self, messages: list[str], conversation_id: str | None
+        self, messages: list[str], conversation_id: str | None, prefix: str = ""
     ) -> AsyncIterator[Piece]:
         """The pieces of one answer, the conversation's handle first.
 
         ``messages``: the user's, of which only ``!recall`` looks beyond the last.
+        ``prefix``: of the handle of a new conversation.
         """
         message = messages[-1]
-        found = INSTRUCTION.search(message)
+        found = INSTRUCTION.search(message.rpartition("User: ")[2])
         word, argument = (found[1], found[2] or "") if found else ("", "")
         if word == "raise-first":
             raise self._failure(argument)
-        handle = conversation_id or str(uuid.uuid4())
+        handle = conversation_id or f"{prefix}{uuid.uuid4()}"
         yield Memory(handle)
+        for name in INTRODUCTION.findall(ANSWERED.sub("", message)):
+            self._remember(handle, name)
         if word == "recall":
             told = [name for text in messages for name in INTRODUCTION.findall(text)]
             pieces = self._say(f"Your name is {told[-1]}." if told else NOT_TOLD)
@@ -148,9 +155,8 @@ class Remote:
             yield piece
 
     async def _talk(self, message: str, handle: str) -> AsyncIterator[Piece]:
-        introduction = INTRODUCTION.search(message)
+        introduction = INTRODUCTION.search(message.rpartition("User: ")[2])
         if introduction:
-            self._remember(handle, introduction[1])
             words = f"Hello {introduction[1]}! I am fine, thank you."
         elif "my name" in message.lower():
             name = self._names.get(handle)

@@ -1,4 +1,4 @@
-"""Starts the real g4f API server of the environment it runs in, with our provider as Copilot.
+"""Starts the real g4f API server of the environment it runs in, with our own providers.
 
 In: ``--port``, ``--folder`` (the run's: memory, journal), and a server key from the
 environment (``INTEROP_SERVER_KEY``). Out: g4f's own ``run_api`` on 127.0.0.1, until a
@@ -22,6 +22,7 @@ from typing import Any
 
 from .behaviour import Memory, Piece, Remote, Text, Think
 from .bounds import end_with_parent, stay_offline
+from .kinds import ALONE, POOL, answer
 
 # Releases from 8.5 on read a provider list from the net while g4f.api is imported; these
 # are the entries that the import itself asks for, pointing nowhere.
@@ -38,32 +39,55 @@ PROVIDER_LIST: dict[str, Any] = {
 KEEP_ALIVE_SECONDS = 5
 
 
-def provider_class(remote: Remote, *, always_remember: bool) -> type:
-    """A provider of g4f's own kind named Copilot that asks ``remote``."""
-    base = import_module("g4f.providers.base_provider")
+def provider_class(name: str, remote: Remote, *, always_remember: bool) -> type:
+    """A provider of g4f's own kind that asks ``remote``; its kind is its name."""
 
     async def create_async_generator(
         _cls: Any, /, model: str, messages: list[dict[str, Any]], **options: Any
     ) -> AsyncIterator[Any]:
-        conversation = options.get("conversation")
-        handle = getattr(conversation, "conversation_id", None)
-        remote.note("asked", model=model, roles=[message["role"] for message in messages])
+        handle = getattr(options.get("conversation"), "conversation_id", None)
+        roles = [message["role"] for message in messages]
+        remote.note("asked", model=model, roles=roles, provider=name)
         returns = always_remember or options.get("return_conversation")
-        asked = [message["content"] for message in messages if message["role"] == "user"]
-        async for piece in remote.answer(asked, handle):
+        async for piece in answer(name, remote, messages, handle):
             if returns or not isinstance(piece, Memory):
                 yield to_g4f(piece)
 
+    return made(name, create_async_generator)
+
+
+def pool_class(members: list[type]) -> type:
+    """A provider that hands each request to the next of its members, as g4f's pools do."""
+    pools = import_module("g4f.providers.retry_provider")
+    if hasattr(pools, "RotatedProvider"):
+        pool = pools.RotatedProvider(members, shuffle=False)
+    else:
+        pool = pools.IterListProvider(members, shuffle=False)
+
+    async def create_async_generator(
+        _cls: Any, /, model: str, messages: list[dict[str, Any]], **options: Any
+    ) -> AsyncIterator[Any]:
+        if not hasattr(pools, "RotatedProvider"):
+            members.reverse()  # in that release a pool always begins with its first
+        async for chunk in pool.create_async_generator(model, messages, **options):
+            yield chunk
+
+    return made("Pool", create_async_generator)
+
+
+def made(name: str, generator: Any) -> type:
+    """A provider class around a generator."""
+    base = import_module("g4f.providers.base_provider")
     members = {
         "label": "the test's own",
         "url": "http://127.0.0.1:9",
         "working": True,
         "supports_stream": True,
-        "default_model": "Copilot",
-        "models": ["Copilot"],
-        "create_async_generator": classmethod(create_async_generator),
+        "default_model": name,
+        "models": [name],
+        "create_async_generator": classmethod(generator),
     }
-    return type("Copilot", (base.AsyncGeneratorProvider, base.ProviderModelMixin), members)
+    return type(name, (base.AsyncGeneratorProvider, base.ProviderModelMixin), members)
 
 
 def to_g4f(piece: Piece) -> Any:
@@ -80,14 +104,19 @@ def to_g4f(piece: Piece) -> Any:
 
 def register(provider: type) -> None:
     """Put the class where this release looks the name up: three generations, three places."""
-    module = import_module("g4f.Provider")
+    name, module = provider.__name__, import_module("g4f.Provider")
     if "ProviderLoader" in vars(module):
-        module.ProviderLoader.loaded["Copilot"] = provider
+        module.ProviderLoader.loaded[name] = provider
+        names = module.ProviderLoader.names
     elif "_loaded_providers" in vars(module):
-        vars(module)["_loaded_providers"]["Copilot"] = provider
+        vars(module)["_loaded_providers"][name] = provider
+        names = vars(module)["_provider_names"]
     else:
-        module.Copilot = provider  # type: ignore[attr-defined]
-        module.ProviderUtils.convert["Copilot"] = provider
+        setattr(module, name, provider)
+        module.ProviderUtils.convert[name] = provider
+        return
+    if name not in names:
+        names.append(name)
 
 
 def hand_over_provider_list() -> None:
@@ -120,11 +149,15 @@ def main() -> None:
     stay_offline(lambda host: remote.note("outward", host=host))
     import_module("g4f.debug").version_check = False  # type: ignore[attr-defined]
     failures = import_module("g4f.errors")
-    for name in ("RateLimitError", "MissingAuthError"):
-        remote.errors[name] = getattr(failures, name)
+    for name in ("RateLimitError", "MissingAuthError", "ConversationLimitError"):
+        remote.errors[name] = getattr(failures, name, type(name, (Exception,), {}))
     release = version("g4f")
     hand_over_provider_list()
-    register(provider_class(remote, always_remember=not release.startswith("0.")))
+    remembers = not release.startswith("0.")
+    for name in ALONE:
+        register(provider_class(name, remote, always_remember=remembers))
+    members = [provider_class(name, remote, always_remember=remembers) for name in POOL]
+    register(pool_class(members))
     remote.note("serving", version=release, uvicorn=version("uvicorn"))
     serve(import_module("g4f.api"), arguments.port)
 
