@@ -14,8 +14,9 @@ from typing import Any
 
 from .errors import InvalidRequestError
 from .wire.chat import read_object, request_messages
+from .wire.copies import copied
 from .wire.handle import Handle
-from .wire.history import Message, copied
+from .wire.history import Message
 from .wire.server_memory import ServerMemory
 
 __all__ = ["SETTINGS", "Saved", "read_saved"]

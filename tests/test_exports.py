@@ -22,7 +22,15 @@ PACKAGE = Path(async_copilot.__file__).parent
 ORDER = [
     *("errors", "version", "observer"),
     # bytes and meaning; no I/O
-    *("wire.text", "wire.sse", "wire.handle", "wire.chat", "wire.plain", "wire.deltas"),
+    *(
+        "wire.text",
+        "wire.sse",
+        "wire.copies",
+        "wire.handle",
+        "wire.chat",
+        "wire.plain",
+        "wire.deltas",
+    ),
     *("wire.answer", "wire.history", "wire.transcript", "wire.server_memory", "wire.unshared"),
     # all that touches aiohttp, sockets or time
     *("transport.clocks", "transport.retries", "transport.statuses", "transport.masking"),

@@ -75,7 +75,7 @@ class WireServer:
     The connection stays open after an answer that is whole by HTTP, and is closed after
     one that is not. The last answer goes on for ever. cut: bytes a write, 0 for all.
 
-    requests: the bodies, parsed.  heads: request lines and headers, raw.
+    requests: the bodies, parsed.  bodies, heads: the same and request lines with headers, raw.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class WireServer:
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.requests: list[dict[str, Any]] = []
+        self.bodies: list[bytes] = []
         self.heads: list[bytes] = []
         self.url = ""
 
@@ -126,7 +127,9 @@ class WireServer:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head_of(b"HTTP/1.1 0 " + head)[2]["content-length"])
-                request = json.loads(await reader.readexactly(length))
+                body = await reader.readexactly(length)
+                request = json.loads(body)
+                self.bodies.append(body)
                 self.heads.append(head)
                 self.requests.append(request)
                 raw = self._answer(request)

@@ -7,15 +7,18 @@ cursor, a whole history. So it is opaque here, and it has to come back unchanged
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import orjson
 
+from .copies import copied
 from .sse import Bytes
 
-__all__ = ["Handle", "handle_from", "same_conversation"]
+__all__ = ["Handle", "handle_from", "kept", "same_conversation"]
 
 # The strings of a JSON text, and the marks that give it its shape.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[][{},:]', re.DOTALL)
@@ -58,10 +61,29 @@ def handle_from(value: Any, data: Bytes | str) -> Any:
     try:
         if orjson.dumps(value).decode() in text:
             return value
-    except (TypeError, ValueError, RecursionError):
-        pass  # NaN, a large integer, a lone surrogate, more than 254 levels
-    raw = _member(text, "conversation")
+        raw = _member(text, "conversation")
+        if raw is None or _stays_itself(raw):
+            return value
+    except (TypeError, ValueError, RecursionError):  # a large integer, 254 levels, NaN
+        raw = _member(text, "conversation")
     return value if raw is None else Handle(value, raw)
+
+
+def kept(handle: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a copy of a handle that shares nothing with it."""
+    return handle if handle is None or isinstance(handle, Handle) else copied(handle)
+
+
+def _stays_itself(raw: str) -> bool:
+    """True for JSON whose numbers every library reads alike. Raises for what is none."""
+    numbers: list[bool] = []
+    json.loads(
+        raw,
+        parse_float=lambda text: numbers.append(Decimal(text) == Decimal(repr(float(text)))),
+        parse_int=lambda text: numbers.append(len(text) < 19),  # below 2**63
+        parse_constant=lambda _: numbers.append(False),
+    )
+    return all(numbers)
 
 
 def _member(text: str, name: str) -> str | None:

@@ -13,12 +13,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
-from ..errors import InvalidRequestError
+from .copies import copied
 
 __all__ = [
     "Echo",
     "Message",
-    "copied",
     "exchanges",
     "in_order",
     "newest",
@@ -32,7 +31,7 @@ Echo: TypeAlias = Literal["tools", "always", "never"]
 """When a server gets its reasoning back: with tool calls, with every answer, or never."""
 
 # What of an answer goes back in any case; "name" is of messages that a caller makes.
-_PLAIN = ("role", "content", "refusal", "tool_calls")
+_PLAIN = ("role", "content", "refusal", "tool_calls", "function_call")
 
 # Reasoning, under the names that servers give it and want it back under: DeepSeek's, vLLM's
 # and Moonshot's reasoning_content, OpenRouter's and Groq's reasoning and reasoning_details,
@@ -79,9 +78,11 @@ def remembered_message(
     if calls:
         kept["tool_calls"] = calls
         kept["content"] = kept["content"] or None
+    if whole and message.get("function_call"):
+        kept["function_call"] = message["function_call"]  # the form before tool_calls
     if len(calls) < len(given):
         told.append(f"{len(given) - len(calls)} unfinished tool calls")
-    if not (kept["content"] or calls or kept.get("refusal")):
+    if not (kept["content"] or kept.keys() & {"tool_calls", "function_call", "refusal"}):
         told.append(_nothing(message, finish_reason))
         return None, told
     if whole and (echo == "always" or (echo == "tools" and calls)):
@@ -92,15 +93,17 @@ def remembered_message(
 
 
 def _goes_back(call: Mapping[str, Any], finish_reason: str | None) -> bool:
-    """True for a call with a name whose arguments were not cut by the limit of tokens."""
+    """True for a call with a name whose arguments were not cut by the limit of tokens.
+
+    None at all where an answer was cut are cut ones, also where they stand as ``{}``.
+    """
     function = call.get("function") or {}
     if finish_reason not in ("length", "content_filter"):
         return bool(function.get("name")) or "function" not in call
     try:
-        json.loads(function.get("arguments") or "")
+        return bool(json.loads(function.get("arguments") or "null"))
     except (ValueError, TypeError, RecursionError):
         return False
-    return True
 
 
 def _call(call: Mapping[str, Any]) -> Message:
@@ -164,35 +167,14 @@ def without_media(text: str) -> tuple[str, list[str]]:
 # ------------------------------------------------------------------ a history
 
 
-def copied(value: Any) -> Any:
-    """Return a copy of JSON, all the way down; what is no JSON container is itself.
-
-    Raises InvalidRequestError where it is nested too deeply to be sent.
-    """
-    try:
-        return _copied(value)
-    except RecursionError as error:
-        raise InvalidRequestError(
-            "a message is nested too deeply to be sent; JSON libraries read a few hundred levels"
-        ) from error
-
-
-def _copied(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_copied(item) for item in value]
-    return value
-
-
 def in_order(messages: Iterable[Message], *, echo: Echo) -> tuple[list[Message], list[str]]:
     """Return messages with each tool call answered and each result called for.
 
     And in words what that leaves out: the calls of a turn whose results never arrived,
-    results whose call is not there.
+    results whose call is not there, answers without content.
     """
     kept: list[Message] = []
-    calls = results = 0
+    calls = results = empty = 0
     waiting: list[Message] = []  # a message with tool calls, and the results after it
     for message in [*messages, {"role": "end"}]:
         if waiting and message.get("role") == "tool":
@@ -204,11 +186,20 @@ def in_order(messages: Iterable[Message], *, echo: Echo) -> tuple[list[Message],
         waiting = [message] if message.get("tool_calls") else []
         if message.get("role") == "tool":
             results += 1
+        elif not waiting and _says_nothing(message):
+            empty += 1
         elif not waiting:
             kept.append(message)
     told = [f"{calls} tool calls without a result"] * bool(calls)
     told += [f"{results} tool results without a call"] * bool(results)
+    told += [f"{empty} answers without content"] * bool(empty)
     return kept[:-1], told
+
+
+def _says_nothing(message: Message) -> bool:
+    if message.get("role") != "assistant":
+        return False
+    return not any(message.get(name) for name in _PLAIN if name != "role")
 
 
 def _paired(waiting: list[Message], echo: Echo) -> tuple[list[Message], int, int]:

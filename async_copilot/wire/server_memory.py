@@ -22,7 +22,7 @@ from ..errors import (
     HTTPStatusError,
     StreamError,
 )
-from .handle import same_conversation
+from .handle import kept, same_conversation
 from .history import Message
 from .transcript import with_transcript
 
@@ -153,11 +153,11 @@ class ServerMemory:
             # Another provider of a pool may answer each time: trust no handle any more.
             self.pool = self.pool or self._other_provider(asked, answer)
             self.give_up()
-            self.handle = answer.conversation or self.handle
+            self.handle = kept(answer.conversation) or self.handle
             return False
         self.pool = (self.pool and asked.place == self.place) or _keyed(answer)
         if asked.told or answer.conversation is not None:
-            self.handle = answer.conversation
+            self.handle = kept(answer.conversation)
         self.place, self.answered, self.system = asked.place, answer.provider, asked.system
         self.known, self.begun, self.resumed = known, True, False
         return remembered

@@ -10,7 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .history import Message, copied, exchanges, without_media
+from .copies import copied
+from .history import Message, exchanges, without_media
 
 __all__ = ["TRANSCRIPT_CHARS", "with_transcript"]
 

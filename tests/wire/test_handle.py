@@ -6,7 +6,6 @@ import copy
 import json
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,15 +13,18 @@ from hypothesis import strategies as st
 from async_copilot.wire.chat import read_object, request_body
 from async_copilot.wire.handle import Handle, handle_from, same_conversation
 
-PLAIN = ['{"conversation_id":"a"}', '{"a":[1,2.5,null,true],"é":"ü"}', '{"n":9007199254740993}']
+PLAIN = [
+    '{"conversation_id":"a"}',
+    '{"a":[1,2.5,null,true],"é":"ü"}',
+    '{"n":9007199254740993}',
+    '{"a": "spaced", "b": [1, -2.50]}',
+    '{"a":"\\u00e9","n":1e5}',
+]
 ODD = [
     '{"a":NaN}',
     '{"a":[-Infinity, 1]}',
     '{"a":123456789012345678901234567890}',
-    '{"a":1e5}',
     '{"a":0.10000000000000000000001}',
-    '{"a": "spaced"}',
-    '{"a":"\\u00e9"}',
     '{"a":"\\ud800"}',
     '{"a":{"b":"}],\\"{"},"c":NaN}',
     '{"a":' + "[" * 900 + "]" * 900 + "}",
@@ -37,7 +39,7 @@ def handle(raw: str, around: str = '{"choices":[],"conversation":%s,"id":"x"}') 
 @pytest.mark.parametrize("raw", PLAIN)
 def test_a_handle_that_json_carries_stays_a_plain_dict(raw: str) -> None:
     assert type(handle(raw)) is dict
-    assert orjson.dumps(handle(raw)).decode() == raw
+    assert handle(raw) == json.loads(raw)
 
 
 @pytest.mark.parametrize("raw", ODD, ids=lambda raw: raw[:20])

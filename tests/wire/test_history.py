@@ -1,0 +1,306 @@
+"""What a turn leaves in a history, and a history that its server takes back."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from async_copilot.wire.history import (
+    exchanges,
+    in_order,
+    newest,
+    remembered_message,
+    without_media,
+)
+
+Message = dict[str, Any]
+PICTURE = "data:image/png;base64," + "iVBORw0KGgo" * 30
+
+
+def call(id_: str = "c", arguments: str = "{}", name: str = "f", **more: Any) -> Message:
+    function = {"name": name, "arguments": arguments}
+    return {"id": id_, "type": "function", "function": function, **more}
+
+
+def said(content: Any = "a", **fields: Any) -> Message:
+    return {"role": "assistant", "content": content, **fields}
+
+
+def user(content: Any = "q") -> Message:
+    return {"role": "user", "content": content}
+
+
+def result(id_: str = "c", content: str = "r") -> Message:
+    return {"role": "tool", "tool_call_id": id_, "content": content}
+
+
+def kept(
+    message: Message,
+    echo: Literal["tools", "always", "never"] = "tools",
+    finish: str | None = "stop",
+    whole: bool = True,
+) -> Message | None:
+    return remembered_message(message, echo=echo, finish_reason=finish, whole=whole)[0]
+
+
+# ------------------------------------------------------------------ what an answer leaves
+
+REASONING: list[Message] = [
+    {"reasoning_content": "hm"},  # DeepSeek, vLLM, Moonshot
+    {"reasoning": "hm", "reasoning_details": [{"type": "reasoning.text", "text": "hm"}]},
+    {"reasoning_text": "hm", "reasoning_opaque": "3f"},  # GitHub Copilot
+    {"thinking_blocks": [{"type": "thinking", "thinking": "hm", "signature": "s"}]},  # LiteLLM
+    {"extra_content": {"google": {"thought_signature": "s"}}},  # Gemini
+    {"thinking": "hm"},  # Ollama
+    {"provider_specific_fields": {"thought_signatures": ["s"]}},
+]
+
+
+@pytest.mark.parametrize("fields", REASONING, ids=lambda fields: next(iter(fields)))
+def test_reasoning_goes_back_as_it_came_with_tool_calls_or_always_or_never(
+    fields: Message,
+) -> None:
+    plain, calling = said(**fields), said(None, tool_calls=[call()], **fields)
+    assert kept(plain) == said()
+    assert kept(calling) == calling
+    assert kept(plain, "always") == plain
+    assert kept(calling, "always") == calling
+    assert kept(plain, "never") == said()
+    assert kept(calling, "never") == said(None, tool_calls=[call()])
+
+
+def test_thinking_parts_of_a_content_follow_the_same_rule() -> None:
+    """Mistral's form."""
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    parts = [thought, {"type": "text", "text": "a"}]
+    assert kept(said(parts)) == said("a")
+    assert kept(said(parts), "always") == said(parts)
+    assert kept(said(parts, tool_calls=[call()])) == said(parts, tool_calls=[call()])
+
+
+UNKNOWN: Message = {
+    "annotations": [{"type": "url_citation"}],
+    "images": [{"image_url": {"url": PICTURE}}],
+    "audio": {"id": "x", "data": "AAAA"},
+    "metadata": {},
+    "name": "bot",
+}
+
+
+def test_what_no_server_takes_back_stays_out() -> None:
+    assert kept(said(**UNKNOWN)) == said()
+    assert kept(said(None, tool_calls=[call()], **UNKNOWN)) == said(None, tool_calls=[call()])
+
+
+def test_a_call_keeps_what_came_with_it() -> None:
+    signed = call(extra_content={"google": {"thought_signature": "s"}}, other=1)
+    assert kept(said("", tool_calls=[signed]), "never") == said(None, tool_calls=[signed])
+
+
+@pytest.mark.parametrize("arguments", ["", None])
+def test_no_arguments_are_an_empty_object(arguments: Any) -> None:
+    message = kept(said(None, tool_calls=[call(arguments=arguments)]))
+    assert message == said(None, tool_calls=[call(arguments="{}")])
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+def test_a_call_that_was_cut_stays_out(finish: str) -> None:
+    calls = [call("a", '{"x": 1}'), call("b", '{"x": ')]
+    message, told = remembered_message(
+        said("Let me see", tool_calls=calls), echo="tools", finish_reason=finish, whole=True
+    )
+    assert message == said("Let me see", tool_calls=calls[:1])
+    assert told == ["1 unfinished tool calls"]
+    assert kept(said("", tool_calls=calls[1:]), finish=finish) is None
+    assert kept(said("", tool_calls=[call("c", "{}")]), finish=finish) is None
+
+
+def test_arguments_that_are_no_json_go_back_where_nothing_was_cut() -> None:
+    calls = [call(arguments="{'x': 1}")]
+    assert kept(said(None, tool_calls=calls), finish="tool_calls") == said(None, tool_calls=calls)
+
+
+def test_of_a_broken_answer_the_text_alone_stays() -> None:
+    message, told = remembered_message(
+        said("Let me", tool_calls=[call()], reasoning="hm", function_call={"name": "f"}),
+        echo="always",
+        finish_reason=None,
+        whole=False,
+    )
+    assert message == said("Let me")
+    assert told == ["1 unfinished tool calls"]
+    assert kept(said("", tool_calls=[call()]), whole=False) is None
+
+
+def test_a_refusal_enters_as_a_refusal() -> None:
+    assert kept(said("", refusal="No.")) == said(None, refusal="No.")
+    assert kept(said("Well. ", refusal="No.")) == said("Well. ", refusal="No.")
+
+
+def test_a_call_of_the_older_form_enters() -> None:
+    message = said(None, function_call={"name": "f", "arguments": "{}"})
+    assert kept(message) == message
+
+
+@pytest.mark.parametrize("content", ["", None, []])
+@pytest.mark.parametrize("fields", [{}, {"reasoning": "hm"}, {"tool_calls": []}])
+@pytest.mark.parametrize("finish", [None, "stop", "length", "content_filter"])
+def test_a_turn_of_nothing_leaves_nothing_and_is_told(
+    content: Any, fields: Message, finish: str | None
+) -> None:
+    message, told = remembered_message(
+        said(content, **fields), echo="always", finish_reason=finish, whole=True
+    )
+    assert message is None
+    (why,) = told
+    assert ("reasoning" in why) == ("reasoning" in fields)
+    assert (str(finish) in why) == (finish in ("length", "content_filter"))
+
+
+@pytest.mark.parametrize("value", [float("nan"), {"a": float("inf")}, b"x"], ids=repr)
+def test_what_json_cannot_carry_stays_out_and_is_told(value: Any) -> None:
+    message, told = remembered_message(
+        said(reasoning_details=value, tool_calls=[call()]),
+        echo="always",
+        finish_reason="stop",
+        whole=True,
+    )
+    assert message == said(tool_calls=[call()])
+    assert told == ["reasoning_details, which JSON cannot carry"]
+
+
+MEDIA = [
+    (f"Here: ![a cat]({PICTURE}) ok", "Here: [image: a cat] ok"),
+    (f"![]({PICTURE})", "[image]"),
+    (f'<audio controls src="{PICTURE}"></audio>', "[audio]"),
+    (f'<video controls src="{PICTURE}">\n</video>!', "[video]!"),
+    (f'<img alt="x" src="{PICTURE}"/>', "[image]"),
+    (f"see {PICTURE}", "see [media]"),
+]
+
+
+@pytest.mark.parametrize(("text", "shown"), MEDIA)
+def test_media_as_data_does_not_go_back(text: str, shown: str) -> None:
+    message, told = remembered_message(said(text), echo="tools", finish_reason="stop", whole=True)
+    assert message == said(shown)
+    assert told == ["1 of the answer's images or sounds"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data: a, b and c",
+        "![a](https://example.org/a.png)",
+        '<audio src="https://example.org/a.mp3"></audio>',
+        "data:text/plain,hello",
+    ],
+)
+def test_links_and_words_stay(text: str) -> None:
+    assert without_media(text) == (text, [])
+
+
+def test_media_is_found_in_linear_time() -> None:
+    for piece in ("![", "<audio ", "data:", "data:a;base64,", "<img src=data:a", "](data:"):
+        without_media(piece * 100_000)
+
+
+def test_parts_that_are_not_text_are_told() -> None:
+    parts = ["a", {"type": "text", "text": "b"}, {"type": "image_url", "image_url": {}}]
+    message, told = remembered_message(said(parts), echo="tools", finish_reason=None, whole=True)
+    assert message == said("ab")
+    assert told == ["1 of the answer's parts that are not text"]
+
+
+# ------------------------------------------------------------------ a history in order
+
+ORDERLY = [
+    [],
+    [user(), said()],
+    [user(), said(None, tool_calls=[call()]), result(), said()],
+    [user(), said(None, tool_calls=[call("a"), call("b")]), result("b"), result("a"), said()],
+    [{"role": "system", "content": "s"}, user(), user()],
+]
+
+
+@pytest.mark.parametrize("messages", ORDERLY)
+def test_a_history_in_order_stays_as_it_is(messages: list[Message]) -> None:
+    assert in_order(messages, echo="tools") == (messages, [])
+
+
+def test_calls_without_results_and_results_without_calls_go() -> None:
+    calls = [call("a"), call("b")]
+    messages = [
+        result("x"),
+        user("1"),
+        said(None, tool_calls=calls, reasoning="hm"),
+        user("2"),
+        said("Let me", tool_calls=calls, reasoning="hm"),
+        user("3"),
+        said(None, tool_calls=calls, reasoning="hm"),
+        result("b"),
+        result("z"),
+        user("4"),
+    ]
+    assert in_order(messages, echo="tools") == (
+        [
+            user("1"),
+            user("2"),
+            said("Let me"),
+            user("3"),
+            said(None, tool_calls=calls[1:], reasoning="hm"),
+            result("b"),
+            user("4"),
+        ],
+        ["5 tool calls without a result", "2 tool results without a call"],
+    )
+    assert in_order(messages, echo="always")[0][2] == said("Let me", reasoning="hm")
+
+
+def test_an_answer_of_nothing_in_a_history_goes() -> None:
+    messages = [user("1"), said(""), user("2"), said(None), user("3"), said([])]
+    assert in_order(messages, echo="tools") == (
+        [user("1"), user("2"), user("3")],
+        ["3 answers without content"],
+    )
+
+
+MESSAGES = st.lists(
+    st.one_of(
+        st.builds(user, st.text(max_size=3)),
+        st.builds(said, st.text(min_size=1, max_size=3)),
+        st.builds(
+            lambda text, ids: said(text, tool_calls=[call(id_) for id_ in ids]),
+            st.sampled_from([None, "x"]),
+            st.lists(st.sampled_from("abc"), min_size=1, max_size=2, unique=True),
+        ),
+        st.builds(result, st.sampled_from("abc")),
+    ),
+    max_size=8,
+)
+
+
+@settings(max_examples=100)
+@given(MESSAGES, st.integers(0, 8))
+def test_any_history_is_in_order_and_stays_so_when_it_is_cut(
+    messages: list[Message], most: int
+) -> None:
+    ordered, _ = in_order(messages, echo="tools")
+    assert in_order(ordered, echo="tools") == (ordered, [])
+    assert [m for part in exchanges(ordered) for m in part] == ordered
+    cut = newest(ordered, most)
+    assert len(cut) <= most
+    assert not cut or ordered[-len(cut) :] == cut
+    assert in_order(cut, echo="tools") == (cut, [])
+
+
+def test_an_exchange_is_a_question_its_calls_and_their_results_and_the_answer() -> None:
+    tools = [user(), said(None, tool_calls=[call()]), result(), said()]
+    plain = [{"role": "system", "content": "s"}, user(), said()]
+    assert exchanges([*tools, *plain, user()]) == [tools, plain, [user()]]
+    assert newest([*tools, *plain], 3) == plain
+    assert newest([*tools, *plain], 6) == plain
+    assert newest([*tools, *plain], 7) == [*tools, *plain]
+    assert newest([*tools, *plain], 2) == []
