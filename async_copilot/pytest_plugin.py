@@ -1,15 +1,24 @@
-"""The pytest fixture ``fake_chat_server``, by the entry point ``async_copilot``.
+"""The pytest fixtures of the fake server, by the entry point ``async_copilot``.
 
 Only pytest imports this module. The server, and aiohttp.web with it, is imported when a
-test asks for the fixture::
+test asks for a fixture::
 
     async def test_my_code(fake_chat_server):
         async with fake_chat_server("Hello") as server:
             assert await my_code(server.url) == "Hello"
+
+    def test_my_blocking_code(fake_chat_server_sync):
+        with fake_chat_server_sync("Hello") as server:
+            assert my_blocking_code(server.url) == "Hello"
+
+    def test_code_that_uses_openai(fake_openai):
+        fake_openai.script("Hello")
+        assert my_agent() == "Hello"
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,13 +26,44 @@ import pytest
 if TYPE_CHECKING:
     from .fake_server import FakeServer
 
-__all__ = ["fake_chat_server"]
+__all__ = ["fake_chat_server", "fake_chat_server_sync", "fake_openai"]
 
 
-@pytest.fixture
-def fake_chat_server() -> type[FakeServer]:
-    """``FakeServer``, to be called with a script and used with ``async with``."""
+def _fake_server() -> type[FakeServer]:
     # aiohttp.web costs time, which a test run that needs no server should not pay.
     from .fake_server import FakeServer  # noqa: PLC0415
 
     return FakeServer
+
+
+@pytest.fixture
+def fake_chat_server(request: pytest.FixtureRequest) -> type[FakeServer]:
+    """``FakeServer``, to be called with a script and used with ``async with``.
+
+    A test that anyio runs under trio is skipped: the server needs asyncio's event loop.
+    """
+    if "anyio_backend_name" in request.fixturenames:
+        backend = request.getfixturevalue("anyio_backend_name")
+        if backend != "asyncio":
+            pytest.skip(f"FakeServer runs in asyncio, not in {backend}: use fake_chat_server_sync")
+    return _fake_server()
+
+
+@pytest.fixture
+def fake_chat_server_sync() -> type[FakeServer]:
+    """``FakeServer``, to be called with a script and used with ``with``, from any test."""
+    return _fake_server()
+
+
+@pytest.fixture
+def fake_openai(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
+    """A running server of OpenAI's dialect that every client finds by the environment.
+
+    ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY`` are set for the test, so that code under test needs
+    no change. ``fake_openai.script(...)`` says what it answers, before that it is the demo. What
+    was not expected fails the test when it ends, as with any ``FakeServer``.
+    """
+    with _fake_server()(dialect="openai", api_key="sk-fake") as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-fake")
+        yield server

@@ -35,7 +35,8 @@ async def post(
     client = session or own
     assert client is not None
     try:
-        async with client.post(server.url + path, data=data, headers=headers) as response:
+        sent = {"Content-Type": "application/json"} | (headers or {})
+        async with client.post(server.url + path, data=data, headers=sent) as response:
             return response.status, response.headers, await response.read()
     finally:
         if own is not None:
@@ -58,8 +59,8 @@ async def send_raw(
     url = urlsplit(server.url)
     reader, writer = await asyncio.open_connection(url.hostname, url.port)
     data = json.dumps(chat_body() if body is None else body).encode()
-    head = f"POST /v1/chat/completions HTTP/{version}\r\nHost: x\r\nContent-Length: {len(data)}"
-    writer.write(f"{head}\r\n\r\n".encode() + data)
+    head = f"POST /v1/chat/completions HTTP/{version}\r\nHost: localhost\r\n"
+    writer.write(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
     return reader, writer
 
 

@@ -44,9 +44,14 @@ ORDER = [
 ROOMS = ("wire", "transport")  # rooms of the core, whose modules stand in the table one by one
 INSIDE = {
     "fake_server": [
-        *("faults", "request", "providers", "memory", "script", "openai", "demo", "llama"),
-        *("litellm", "g4f"),
-        *("plan", "playback", "server", "__init__", "__main__"),
+        *("checks", "faults", "request", "providers", "memory", "answer", "envelope"),
+        # the wire forms
+        *("openai", "azure", "llama", "litellm", "g4f", "completions"),
+        # what a request gets
+        *("cassette", "script_file", "script", "strict", "guard", "demo", "catalogue"),
+        *("steps", "striking", "plan", "replay", "record", "control"),
+        # sockets and files
+        *("playback", "recorder", "service", "thread", "server", "__init__", "__main__"),
     ],
     "console": [
         *("__init__", "exit_status", "argument_parser", "arguments", "prompts", "interrupts"),

@@ -17,10 +17,60 @@ def test_streaming(fake_chat_server):
         async with fake_chat_server("Hello") as server:
             data = json.dumps({"messages": [{"role": "user", "content": "Hi"}]}).encode()
             request = urllib.request.Request(server.url + "/chat/completions", data)
+            request.add_header("Content-Type", "application/json")
+            request.add_header("Content-Type", "application/json")
             body = await asyncio.to_thread(lambda: urllib.request.urlopen(request).read())
             assert json.loads(body)["choices"][0]["message"]["content"] == "Hello"
             assert server.requests[0].text == "Hi"
     asyncio.run(run())
+"""
+
+USES_SYNC = """
+import json, os, urllib.request
+
+def ask(url):
+    data = json.dumps({"messages": [{"role": "user", "content": "Hi"}]}).encode()
+    key = os.environ.get("OPENAI_API_KEY", "")
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {key}"}
+    request = urllib.request.Request(url + "/chat/completions", data, headers)
+    answer = json.loads(urllib.request.urlopen(request).read())
+    return answer["choices"][0]["message"]["content"]
+
+def test_blocking_code(fake_chat_server_sync):
+    with fake_chat_server_sync("Hello") as server:
+        assert ask(server.url) == "Hello"
+
+def test_code_that_reads_the_environment(fake_openai):
+    fake_openai.script(["Hello", "Again"])
+    assert [ask(os.environ["OPENAI_BASE_URL"]) for _ in range(2)] == ["Hello", "Again"]
+    assert fake_openai.all_used()
+
+def test_the_environment_is_as_before():
+    assert "OPENAI_BASE_URL" not in os.environ
+
+def test_the_demo_answers_before_there_is_a_script(fake_openai):
+    assert ask(fake_openai.url).startswith("Hello!")
+"""
+
+FAILS = """
+import urllib.request
+
+def test_a_wrong_url_fails_its_test(fake_openai):
+    try:
+        urllib.request.urlopen(fake_openai.origin + "/wrong")
+    except OSError:
+        pass
+"""
+
+TRIO = """
+import pytest
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend_name(request):  # as anyio has it
+    return request.param
+
+def test_it(anyio_backend_name, fake_chat_server):
+    assert fake_chat_server("Hello") is not None
 """
 
 IGNORES = """
@@ -32,17 +82,18 @@ def test_nothing():
 """
 
 
-def pytest_run(folder: Path, test: str) -> str:
+def pytest_run(folder: Path, test: str, *options: str) -> str:
     """What a pytest prints that has this plugin and none that is installed."""
     (folder / "test_it.py").write_text(test, encoding="utf-8")
     command = [sys.executable, "-m", "pytest", "-q", "-p", "async_copilot.pytest_plugin"]
+    environment = {name: os.environ[name] for name in os.environ if "OPENAI" not in name}
     process = subprocess.run(  # noqa: S603  # our own plugin
-        [*command, "-p", "no:cacheprovider", "-W", "error", str(folder)],
+        [*command, "-p", "no:cacheprovider", "-W", "error", str(folder), *options],
         capture_output=True,
         text=True,
         cwd=PACKAGE,
         # Where the package is installed its entry point would load the plugin a second time.
-        env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env=environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         check=False,
     )
     return process.stdout
@@ -50,6 +101,22 @@ def pytest_run(folder: Path, test: str) -> str:
 
 def test_the_fixture_makes_servers(tmp_path: Path) -> None:
     assert "1 passed" in pytest_run(tmp_path, USES)
+
+
+def test_the_blocking_fixtures_need_no_event_loop(tmp_path: Path) -> None:
+    assert "4 passed" in pytest_run(tmp_path, USES_SYNC)
+
+
+def test_what_was_not_expected_fails_the_test_at_its_end(tmp_path: Path) -> None:
+    out = pytest_run(tmp_path, FAILS)
+    assert "1 passed, 1 error" in out
+    assert "GET /wrong: the server has no such URL" in out
+
+
+def test_under_trio_the_asynchronous_fixture_is_a_clear_skip(tmp_path: Path) -> None:
+    out = pytest_run(tmp_path, TRIO, "-rs")
+    assert "1 passed, 1 skipped" in out
+    assert "FakeServer runs in asyncio, not in trio: use fake_chat_server_sync" in out
 
 
 def test_a_run_without_it_imports_no_server(tmp_path: Path) -> None:

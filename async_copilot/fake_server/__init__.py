@@ -11,6 +11,8 @@ Without a script it is the built-in demo, which remembers names. Alone:
 ``python -m async_copilot.fake_server --port 1337``.
 """
 
+from .answer import FakeAnswer, FakeToolCall, Pace, When
+from .cassette import Cassette, CassetteError
 from .faults import (
     BrokenFraming,
     Close,
@@ -23,12 +25,15 @@ from .faults import (
     Truncate,
 )
 from .providers import FakeProvider
+from .recorder import Recorder
 from .request import Request
-from .script import FakeAnswer, FakeToolCall, Pace, Script
+from .script import Script, ScriptError
 from .server import FakeServer
 
 __all__ = [
     "BrokenFraming",
+    "Cassette",
+    "CassetteError",
     "Close",
     "ErrorFrame",
     "FakeAnswer",
@@ -38,10 +43,13 @@ __all__ = [
     "HugeEvent",
     "Pace",
     "Raw",
+    "Recorder",
     "Repeat",
     "Request",
     "Reset",
     "Script",
+    "ScriptError",
     "Stall",
     "Truncate",
+    "When",
 ]

@@ -1,6 +1,7 @@
 """``python -m async_copilot.fake_server``: a fake chat server alone, until Ctrl-C or SIGTERM.
 
-In: argv, and a script file. Out: the base URL as one line on stdout; the rest on stderr.
+In: argv, and a script, a cassette or the URL of a server to record. Out: the base URL as one
+line on stdout; on stderr what it is, and a line for each request, without its prompt.
 """
 
 from __future__ import annotations
@@ -8,45 +9,51 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
+from .cassette import Cassette
 from .memory import MemoryKind
 from .plan import DIALECTS
-from .script import script_from_json
+from .recorder import Recorder
+from .script_file import script_from_json
 from .server import FakeServer
 
 __all__ = ["main"]
 
+# A server that runs for days keeps the last requests alone (and 16 MB of them at most).
+_KEPT_REQUESTS = 1000
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a server alone until Ctrl-C or SIGTERM; returns the exit status."""
-    parser = argparse.ArgumentParser(
-        prog="python -m async_copilot.fake_server",
-        description="A fake chat server: a built-in demo, or a script of yours.",
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="default: %(default)s")
-    parser.add_argument("--port", type=int, default=1337, help="0: a free one; default: 1337")
-    parser.add_argument("--script", type=Path, metavar="FILE", help="answers as JSON")
-    parser.add_argument("--dialect", choices=list(DIALECTS), default="g4f")
-    parser.add_argument("--memory", choices=get_args(MemoryKind), help="default: the dialect's")
+    parser = _parser()
     options = parser.parse_args(argv)
+    if options.record and not options.cassette:
+        parser.error("--record needs --cassette FILE: where to write")
     try:
-        script = options.script and script_from_json(options.script.read_bytes())
+        script, what = _script(options)
         server = FakeServer(
             script,
             dialect=options.dialect,
             memory=options.memory,
+            models=options.models or ("default",),
+            api_key=options.api_key,
+            strict=options.strict,
+            check=False,
             host=options.host,
             port=options.port,
+            control=True,
+            keep=_KEPT_REQUESTS,
         )
     except (OSError, ValueError) as error:
-        parser.error(f"{options.script}: {error}")
+        parser.error(f"{options.script}: {error}" if options.script else str(error))
     try:
-        asyncio.run(_serve(server, "your script" if options.script else "a built-in demo"))
+        asyncio.run(_serve(server, what))
     except KeyboardInterrupt:
         pass
     except OSError as error:
@@ -55,17 +62,65 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m async_copilot.fake_server",
+        description="A fake chat server: a built-in demo, a script of yours, or a recording.",
+    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
+    add("--port", type=int, default=1337, help="0: a free one; default: 1337")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--script", type=Path, metavar="FILE", help="answers as JSON")
+    what.add_argument("--record", metavar="URL", help="ask this server, and write what it sends")
+    add("--cassette", type=Path, metavar="FILE", help="replay it, or with --record write it")
+    add("--speed", type=_speed, default=1.0, help="of a replay: 1, 10, ... or 'all' at once")
+    add("--match", choices=("order", "request"), default="order", help="of a replay")
+    add("--dialect", choices=list(DIALECTS), default="g4f")
+    add("--memory", choices=get_args(MemoryKind), help="default: the dialect's")
+    add("--models", nargs="+", metavar="ID", help="what GET /v1/models lists")
+    add("--api-key", metavar="KEY", help="the key that requests must bring")
+    add("--strict", action="store_true", help="refuse what OpenAI refuses")
+    return parser
+
+
+def _speed(text: str) -> float | None:
+    return None if text == "all" else float(text)
+
+
+def _script(options: argparse.Namespace) -> tuple[Any, str]:
+    """The script, and what the server is in words."""
+    if options.record:
+        what = f"a recorder of {options.record} to {options.cassette}"
+        return Recorder(options.record, options.cassette), what
+    if options.cassette and options.script:
+        raise ValueError("not allowed with --cassette: the server answers by one of them")
+    if options.cassette:
+        cassette = Cassette(options.cassette, speed=options.speed, match=options.match)
+        return cassette, f"a replay of {options.cassette}"
+    if options.script:
+        return script_from_json(options.script.read_bytes()), "your script"
+    return None, "a built-in demo"
+
+
 async def _serve(server: FakeServer, what: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt comes instead
             loop.add_signal_handler(number, stop.set)
-    async with server:
-        sys.stdout.write(f"{server.url}\n")
-        sys.stdout.flush()
-        sys.stderr.write(f"This is {what}, not Copilot. Ctrl-C stops it.\n")
-        await stop.wait()
+    log = logging.getLogger("async_copilot.fake_server")
+    shown = logging.StreamHandler(sys.stderr)
+    log.addHandler(shown)
+    log.setLevel(logging.INFO)
+    try:
+        async with server:
+            sys.stdout.write(f"{server.url}\n")
+            sys.stdout.flush()
+            sys.stderr.write(f"This is {what}, not Copilot. Ctrl-C stops it.\n")
+            await stop.wait()
+    finally:
+        log.removeHandler(shown)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 import zlib
 
+from .answer import FakeAnswer, Pace
 from .request import Request
-from .script import FakeAnswer, Pace
 
 __all__ = ["demo"]
 

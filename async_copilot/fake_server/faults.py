@@ -1,4 +1,4 @@
-"""What can go wrong in an answer, as data. No I/O, and nothing of ours is imported.
+"""What can go wrong in an answer, as data. No I/O.
 
 Each fault is a frozen dataclass with ``after``, the place where it strikes. Truncate,
 Close, Reset, BrokenFraming and ErrorFrame end the answer; after the others it goes on.
@@ -6,10 +6,11 @@ Close, Reset, BrokenFraming and ErrorFrame end the answer; after the others it g
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, TypeAlias
+
+from .checks import COUNT, FLAG, OBJECT, TEXT, Rules, check, check_seconds, optional
 
 __all__ = [
     "FAULTS",
@@ -24,7 +25,6 @@ __all__ = [
     "Reset",
     "Stall",
     "Truncate",
-    "check_seconds",
 ]
 
 Position: TypeAlias = int | Literal["request", "headers", "content", "finish", "done"]
@@ -40,19 +40,14 @@ def _check_position(after: object, *, before_headers: bool = False) -> None:
     if isinstance(after, int) and not isinstance(after, bool) and after >= 0:
         return
     if after not in names:
-        raise ValueError(f"after={after!r}: a number of pieces, or one of {', '.join(names)}")
-
-
-def check_seconds(name: str, value: object, *, zero: bool = True) -> None:
-    """A time that sleeps for ever or not at all by mistake is found here, not in a hung test."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not math.isfinite(value) or value < 0 or (value == 0 and not zero):  # type: ignore[arg-type, operator]  # number says what it is
-        raise ValueError(f"{name}={value!r}: a number of seconds, {'0 or' if zero else ''} more")
+        raise ValueError(
+            f"after={after!r}: must be a number of pieces, or one of {', '.join(names)}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Nothing more for ``seconds`` (None: until the client leaves), then on as if nothing was.
+    """Nothing more for ``seconds`` (None: until the client leaves); then the answer goes on.
 
     heartbeat: seconds between SSE comments meanwhile; None: as the dialect does.
     """
@@ -94,6 +89,7 @@ class Close:
 
     def __post_init__(self) -> None:
         _check_position(self.after, before_headers=True)
+        check(self, {"torn": FLAG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +105,7 @@ class Reset:
 
     def __post_init__(self) -> None:
         _check_position(self.after, before_headers=True)
+        check(self, {"torn": FLAG})
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +117,13 @@ class BrokenFraming:
 
     def __post_init__(self) -> None:
         _check_position(self.after)
+
+
+_ERROR_RULES: Rules = {
+    "message": optional((lambda value: TEXT[0](value) or OBJECT[0](value), "a text or an object")),
+    "done": optional(FLAG),
+    "event": FLAG,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +143,12 @@ class ErrorFrame:
 
     def __post_init__(self) -> None:
         _check_position(self.after)
+        check(self, _ERROR_RULES)
+
+
+_RAW_RULES: Rules = {
+    "data": (lambda value: isinstance(value, str | bytes), "a text or bytes"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +161,7 @@ class Raw:
 
     def __post_init__(self) -> None:
         _check_position(self.after)
+        check(self, _RAW_RULES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +174,7 @@ class HugeEvent:
 
     def __post_init__(self) -> None:
         _check_position(self.after)
+        check(self, {"size": COUNT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +187,7 @@ class Repeat:
 
     def __post_init__(self) -> None:
         _check_position(self.after)
+        check(self, {"times": optional(COUNT)})
 
 
 Fault: TypeAlias = (

@@ -7,14 +7,16 @@ usage and the ``conversation`` object, asked for or not.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from .answer import FakeAnswer
+from .envelope import Envelope
 from .faults import ErrorFrame
 from .memory import MemoryKind
-from .openai import Envelope, OpenAI, Part, Problem, frame, to_json
-from .script import FakeAnswer, FakeToolCall
+from .openai import ChoiceDelta, OpenAI, Part, Problem, frame, to_json
 
 __all__ = ["G4F", "G4F0490", "G4F817"]
 
@@ -37,35 +39,40 @@ _TOLD = {
 class G4F(OpenAI):
     """g4f 8.8.6: memory by the echoed object, error texts hidden, no [DONE] after an error."""
 
+    chat_paths = re.compile(r"(?:/v1|/api/[^/]+(?:/[^/]+)?)/chat/completions/?")
     memory: ClassVar[MemoryKind] = "echo"
     usage_default = True
+    has_providers = True
     key_headers = ("Authorization", "g4f-api-key")
 
     def headers(self, envelope: Envelope) -> dict[str, str]:
         return {"Server": "uvicorn", "Vary": "Origin"}
 
-    def call_parts(self, answer: FakeAnswer) -> list[Part]:
-        calls = [self.whole_call(at, call) for at, call in enumerate(answer.tool_calls)]
-        return [("tool_calls", calls)] if calls else []
+    def call_parts(self, answer: FakeAnswer, envelope: Envelope, choice: int) -> Iterator[Part]:
+        """All the calls in one delta."""
+        if calls := self.calls(answer, envelope, choice):
+            yield "tool_calls", calls
 
-    def whole_call(self, at: int, call: FakeToolCall) -> dict[str, Any]:
-        return super().whole_call(at, call) | {"extra_content": None}
+    def calls(self, answer: FakeAnswer, envelope: Envelope, choice: int) -> list[dict[str, Any]]:
+        calls = super().calls(answer, envelope, choice)
+        return [call | {"extra_content": None} for call in calls]
 
     def finish_reason(self, answer: FakeAnswer) -> str | None:
         return "stop" if answer.finish_reason == "auto" else answer.finish_reason
 
-    def opening(self, envelope: Envelope) -> bytes:
-        return b""
+    def opening(self, part: Part | None) -> list[dict[str, Any]]:
+        return [] if part is None else [self.delta(part)]
 
-    def delta(self, part: Part, *, first: bool) -> dict[str, Any]:
+    def delta(self, part: Part) -> dict[str, Any]:
         kind, value = part
         empty = {"role": "assistant", "content": "", "reasoning": None, "tool_calls": None}
         return empty | {kind: value}
 
     def chunk(
-        self, envelope: Envelope, delta: Mapping[str, Any], finish: str | None = None
+        self, envelope: Envelope, deltas: Sequence[ChoiceDelta], finish: str | None = None
     ) -> bytes:
-        return frame(self.body(envelope, delta, finish))
+        """Of one choice: this server does not read ``n``."""
+        return frame(self.body(envelope, deltas[0].delta, finish))
 
     def body(
         self, envelope: Envelope, delta: Mapping[str, Any], finish: str | None
@@ -75,17 +82,18 @@ class G4F(OpenAI):
 
     def head(self, envelope: Envelope, kind: str = "chat.completion.chunk") -> dict[str, Any]:
         head = {"id": envelope.id, "object": kind, "created": envelope.created}
-        return head | {"model": envelope.model, "provider": envelope.provider}
+        return head | {"model": envelope.model, "provider": envelope.provider} | envelope.extra
 
     def usage_shape(self, prompt: int, completion: int) -> dict[str, Any]:
+        shape = super().usage_shape(prompt, completion)
+        shape["prompt_tokens_details"] = {"cached_tokens": 0}
         details = {"accepted_prediction_tokens": None, "rejected_prediction_tokens": None}
-        shape = super().usage_shape(prompt, completion) | {"completion_tokens_details": details}
-        return shape | {"cache": None, "estimated_cost": None}
+        return shape | {"completion_tokens_details": details, "cache": None, "estimated_cost": None}
 
     def finish(self, envelope: Envelope, reason: str | None, usage: Any) -> bytes:
         if reason is None:
             return b""
-        last = self.body(envelope, self.delta(("content", ""), first=False), reason)
+        last = self.body(envelope, self.delta(("content", "")), reason)
         return frame(last | self.extras(envelope, usage))
 
     def extras(self, envelope: Envelope, usage: Any) -> dict[str, Any]:
@@ -128,24 +136,35 @@ class G4F(OpenAI):
     def no_provider(self, name: str, envelope: Envelope) -> bytes:
         return json.dumps({"error": {"message": self.unknown.format(name)}}).encode()
 
+    def words(self, status: int, envelope: Envelope) -> str:
+        return self.hidden
+
+    def plain_error(self, message: str, status: int) -> bytes:
+        return json.dumps({"error": {"message": message}}).encode()
+
+    def wrong_url(self, method: str, path: str) -> bytes:
+        return to_json({"detail": "Not Found"})
+
+    def wrong_method(self, method: str, path: str) -> bytes:
+        return to_json({"detail": "Method Not Allowed"})
+
     def unauthorized(self, envelope: Envelope) -> tuple[int, dict[str, str], bytes]:
         body = json.dumps({"error": {"message": "Not authenticated"}}).encode()
         return 401, {"WWW-Authenticate": "Basic"}, body
 
     def completion(
-        self, envelope: Envelope, answer: FakeAnswer, texts: Mapping[str, str], usage: Any
-    ) -> bytes:
-        calls = [self.whole_call(at, call) for at, call in enumerate(answer.tool_calls)]
+        self, envelope: Envelope, answer: FakeAnswer, texts: Sequence[Mapping[str, str]], usage: Any
+    ) -> dict[str, Any]:
         message = {
             "role": "assistant",
-            "content": texts.get("content", ""),
-            "reasoning": texts.get("reasoning"),
-            "tool_calls": calls or None,
+            "content": texts[0].get("content", ""),
+            "reasoning": texts[0].get("reasoning"),
+            "tool_calls": self.calls(answer, envelope, 0) or None,
             "audio": None,
         }
         choice = {"index": 0, "message": message, "finish_reason": self.finish_reason(answer)}
         whole = self.head(envelope, "chat.completion") | {"choices": [choice]}
-        return to_json(whole | self.extras(envelope, usage))
+        return whole | self.extras(envelope, usage)
 
 
 class G4F817(G4F):
@@ -176,24 +195,25 @@ class G4F0490(G4F817):
         message = f"ProviderNotFoundError: Provider not found: {name}"
         return self.error(message, 404, replace(envelope, provider=name))
 
-    def call_parts(self, answer: FakeAnswer) -> list[Part]:
-        return []  # this release drops them in a stream
+    def call_parts(self, answer: FakeAnswer, envelope: Envelope, choice: int) -> Iterator[Part]:
+        return iter(())  # this release drops them in a stream
 
-    def delta(self, part: Part, *, first: bool) -> dict[str, Any]:
+    def delta(self, part: Part) -> dict[str, Any]:
         return {"role": "assistant", "content": part[1]}
 
     def head(self, envelope: Envelope, kind: str = "chat.completion.cunk") -> dict[str, Any]:
         head = {"id": envelope.id, "object": kind, "created": envelope.created}
-        return head | {"model": None, "provider": None}
+        return head | {"model": None, "provider": None} | envelope.extra
 
     def usage_shape(self, prompt: int, completion: int) -> dict[str, Any]:
         shape = OpenAI.usage_shape(self, prompt, completion)  # without 8.x's further keys
+        shape["prompt_tokens_details"] = {"cached_tokens": 0}
         return shape | {"completion_tokens_details": {}}
 
     def finish(self, envelope: Envelope, reason: str | None, usage: Any) -> bytes:
         if reason is None:
             return b""
-        last = self.body(envelope, self.delta(("content", None), first=False), reason)
+        last = self.body(envelope, self.delta(("content", None)), reason)
         return frame(last if usage is None else last | {"usage": usage})
 
     def extras(self, envelope: Envelope, usage: Any) -> dict[str, Any]:
@@ -203,10 +223,10 @@ class G4F0490(G4F817):
         return 403, {}, json.dumps({"error": {"message": "Invalid G4F API key"}}).encode()
 
     def completion(
-        self, envelope: Envelope, answer: FakeAnswer, texts: Mapping[str, str], usage: Any
-    ) -> bytes:
+        self, envelope: Envelope, answer: FakeAnswer, texts: Sequence[Mapping[str, str]], usage: Any
+    ) -> dict[str, Any]:
         """With a ``conversation_id`` this release answers with that and no completion at all."""
         asked = envelope.conversation_id
         if asked is not None:
-            return to_json({"conversation_id": asked})
+            return {"conversation_id": asked}
         return super().completion(envelope, answer, texts, usage)

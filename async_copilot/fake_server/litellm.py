@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from .openai import Envelope, OpenAI, Part, frame
+from .envelope import Envelope
+from .openai import ChoiceDelta, OpenAI, Part, frame, to_json
 
 __all__ = ["LiteLLM"]
 
@@ -13,6 +15,7 @@ __all__ = ["LiteLLM"]
 class LiteLLM(OpenAI):
     """LiteLLM's proxy 1.106.2: ``finish_reason`` absent until it is known, codes as strings."""
 
+    chat_paths = re.compile(r"(?:/v1|/openai/deployments/[^/]+)?/chat/completions/?")
     usage_default = False
 
     def headers(self, envelope: Envelope) -> dict[str, str]:
@@ -25,25 +28,20 @@ class LiteLLM(OpenAI):
             "llm_provider-transfer-encoding": "chunked",
         }
 
-    def opening(self, envelope: Envelope) -> bytes:
-        return b""
-
-    def delta(self, part: Part, *, first: bool) -> dict[str, Any]:
-        role = {"role": "assistant"} if first else {}
-        return role | super().delta(part, first=first)
+    def opening(self, part: Part | None) -> list[dict[str, Any]]:
+        return [] if part is None else [{"role": "assistant"} | self.delta(part)]
 
     def chunk(
-        self, envelope: Envelope, delta: Mapping[str, Any], finish: str | None = None
+        self, envelope: Envelope, deltas: Sequence[ChoiceDelta], finish: str | None = None
     ) -> bytes:
-        choices: list[dict[str, Any]] = []
-        for index in range(envelope.choices):
-            reason = {} if finish is None else {"finish_reason": finish}
-            choices.append(reason | {"index": index, "delta": delta})
+        """All choices in one frame."""
+        reason = {} if finish is None else {"finish_reason": finish}
+        choices = [reason | {"index": index, "delta": delta} for index, delta, _ in deltas]
         return frame(self.head(envelope) | {"choices": choices})
 
     def head(self, envelope: Envelope, kind: str = "chat.completion.chunk") -> dict[str, Any]:
         head = {"id": envelope.id, "created": envelope.created, "model": envelope.model}
-        return head | {"object": kind}
+        return head | {"object": kind} | envelope.extra
 
     def usage_chunk(self, envelope: Envelope, usage: Any) -> bytes:
         choices = [{"index": 0, "delta": {}}]
@@ -55,3 +53,9 @@ class LiteLLM(OpenAI):
             status, "internal_server_error" if status > 500 else "invalid_request_error"
         )
         return {"message": message, "type": kind, "param": None, "code": str(status)}
+
+    def wrong_url(self, method: str, path: str) -> bytes:
+        return to_json({"detail": "Not Found"})
+
+    def wrong_method(self, method: str, path: str) -> bytes:
+        return to_json({"detail": "Method Not Allowed"})

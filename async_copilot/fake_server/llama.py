@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Sequence
 from typing import Any
 
-from .openai import Envelope, OpenAI, Problem, frame
+from .envelope import Envelope
+from .openai import ChoiceDelta, OpenAI, Part, Problem, frame, to_json
 
 __all__ = ["Llama"]
 
@@ -13,6 +15,7 @@ __all__ = ["Llama"]
 class Llama(OpenAI):
     """llama-server: comments while it is busy; closes each connection it said it would keep."""
 
+    chat_paths = re.compile(r"(?:/v1)?/chat/completions/?")
     headers_first = True
     heartbeat = 30.0
     comment = b":\n\n"
@@ -21,19 +24,23 @@ class Llama(OpenAI):
     def headers(self, envelope: Envelope) -> dict[str, str]:
         return {"Keep-Alive": "timeout=5, max=100", "Server": "llama.cpp"}
 
-    def opening(self, envelope: Envelope) -> bytes:
-        return self.chunk(envelope, {"role": "assistant", "content": None})
+    def opening(self, part: Part | None) -> list[dict[str, Any]]:
+        role: dict[str, Any] = {"role": "assistant", "content": None}
+        return [role] if part is None else [role, self.delta(part)]
 
     def chunk(
-        self, envelope: Envelope, delta: Mapping[str, Any], finish: str | None = None
+        self, envelope: Envelope, deltas: Sequence[ChoiceDelta], finish: str | None = None
     ) -> bytes:
-        choice = {"finish_reason": finish, "index": 0, "delta": delta}
         last = {} if finish is None else {"timings": {"prompt_n": 1, "predicted_n": 1}}
-        return frame({"choices": [choice]} | self.head(envelope) | last)
+        frames = []
+        for index, delta, _ in deltas:
+            choice = {"finish_reason": finish, "index": index, "delta": delta}
+            frames.append(frame({"choices": [choice]} | self.head(envelope) | last))
+        return b"".join(frames)
 
     def head(self, envelope: Envelope, kind: str = "chat.completion.chunk") -> dict[str, Any]:
         head = {"created": envelope.created, "id": envelope.id, "model": envelope.model}
-        return head | {"system_fingerprint": "b1-fake", "object": kind}
+        return head | {"system_fingerprint": "b1-fake", "object": kind} | envelope.extra
 
     def usage_chunk(self, envelope: Envelope, usage: Any) -> bytes:
         return frame({"choices": []} | self.head(envelope) | {"usage": usage})
@@ -46,6 +53,12 @@ class Llama(OpenAI):
     def refused(self, problem: Problem, envelope: Envelope) -> tuple[int, bytes]:
         status = 500 if problem in ("empty", "json") else 400
         return status, self.error(_llama_words(problem), status, envelope)
+
+    def wrong_url(self, method: str, path: str) -> bytes:
+        return self.plain_error("File Not Found", 404)
+
+    def plain_error(self, message: str, status: int) -> bytes:
+        return to_json({"error": self.error_object(message, status)})
 
 
 def _llama_words(problem: Problem) -> str:

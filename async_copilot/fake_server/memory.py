@@ -6,6 +6,7 @@ knows by now, the handle its answer carries, or why the provider fails.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -22,6 +23,11 @@ MemoryKind: TypeAlias = Literal["echo", "crosstalk", "id", "messages", "none"]
 "crosstalk": that, and g4f 8.x's cache, by which two clients with the same system message
 share a conversation. "id": by ``conversation_id`` (g4f 0.4.9.0). "messages": by the
 messages of the request alone (OpenAI and the like). "none": every request is the first."""
+
+
+# What a server that runs alone remembers: characters, conversations. The oldest go first.
+_MOST_TEXT = 2**23
+_MOST = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +52,10 @@ class Turn:
 class Memory:
     """Conversations by provider and key, each the list of its user messages."""
 
-    def __init__(self, kind: MemoryKind) -> None:
+    def __init__(self, kind: MemoryKind, *, bounded: bool = False) -> None:
         self.kind = kind
+        self._bounded = bounded
+        self._size = 0
         self._texts: dict[tuple[str, str], list[str]] = {}
         self._cache: dict[str, str] = {}
 
@@ -55,6 +63,7 @@ class Memory:
         """Nothing is known any more, as after a restart."""
         self._texts.clear()
         self._cache.clear()
+        self._size = 0
 
     def turn(self, request: Request, route: Route) -> Turn:
         """Where this request stands, answered by the provider of ``route``."""
@@ -73,8 +82,14 @@ class Memory:
         if not turn.key:
             return
         self._texts.setdefault((turn.provider, turn.key), []).append(request.text)
+        self._size += len(request.text)
+        while self._bounded and (self._size > _MOST_TEXT or len(self._texts) > _MOST):
+            oldest = self._texts.pop(next(iter(self._texts)))
+            self._size -= sum(map(len, oldest))
         if self.kind == "crosstalk" and (shared := _shared_key(request)):
             self._cache[shared] = turn.key
+            while self._bounded and len(self._cache) > _MOST:
+                del self._cache[next(iter(self._cache))]
 
     def _kept(self, request: Request, route: Route) -> Turn:
         """A turn with a provider that keeps its conversations itself."""
@@ -124,7 +139,7 @@ def _shared_key(request: Request) -> str:
         at = [n for n, message in enumerate(rest) if _role(message) == role]
         if at:
             del rest[at[-1]]
-    return json.dumps([request.model, rest]) if rest else ""
+    return hashlib.sha256(json.dumps([request.model, rest]).encode()).hexdigest() if rest else ""
 
 
 def _role(message: object) -> object:

@@ -1,89 +1,47 @@
-"""An answer as a list of steps: what to send, when to wait, how to end. No I/O.
+"""A script's answer as steps, made while it is sent: a long one costs what its bytes cost. No I/O.
 
-In: an ``FakeAnswer``, the dialect and the envelope. Out: an iterator of ``Step``; when it
-is exhausted the response ends in good HTTP order.
+In: a ``FakeAnswer``, the dialect and the envelope. Out: an iterator of ``Step``.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import dataclass
-from itertools import count
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice, zip_longest
 from typing import Any, Literal, TypeAlias
 
-from .faults import (
-    BrokenFraming,
-    Close,
-    ErrorFrame,
-    Fault,
-    HugeEvent,
-    Raw,
-    Repeat,
-    Reset,
-    Stall,
-    Truncate,
-)
+from .answer import FakeAnswer, Pace, pieces_of
+from .azure import Azure
+from .envelope import Envelope
+from .faults import ErrorFrame, HugeEvent, Raw
 from .g4f import G4F, G4F0490, G4F817
 from .litellm import LiteLLM
 from .llama import Llama
-from .openai import Envelope, OpenAI, to_json
-from .script import FakeAnswer, Pace
+from .openai import ChoiceDelta, OpenAI, Part, to_json
+from .steps import Head, Pause, Step, Until
+from .striking import Mark, Striking, as_bytes
 
-__all__ = ["DIALECTS", "DialectName", "Drop", "Head", "Pause", "Send", "Step", "plan"]
+__all__ = ["DIALECTS", "DialectName", "plan"]
 
-DialectName: TypeAlias = Literal["g4f", "g4f-8.1.7", "g4f-0.4.9.0", "openai", "litellm", "llama"]
+DialectName: TypeAlias = Literal[
+    "g4f", "g4f-8.1.7", "g4f-0.4.9.0", "openai", "azure", "litellm", "llama"
+]
 
 DIALECTS: dict[str, OpenAI] = {
     "g4f": G4F(),
     "g4f-8.1.7": G4F817(),
     "g4f-0.4.9.0": G4F0490(),
     "openai": OpenAI(),
+    "azure": Azure(),
     "litellm": LiteLLM(),
     "llama": Llama(),
 }
 
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """Status and headers; ``length`` of the body, or None for a stream."""
-
-    status: int
-    headers: Mapping[str, str]
-    length: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Bytes of the body. ``piece``: a piece of the answer ends with them.
-
-    torn: they stand for an HTTP chunk of twice their length. naked: no HTTP chunk at all.
-    """
-
-    data: bytes
-    piece: bool = False
-    torn: bool = False
-    naked: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Nothing for ``seconds`` (None: until the client leaves) but ``comment`` each ``every``."""
-
-    seconds: float | None
-    every: float | None = None
-    comment: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Drop:
-    """The connection ends here: FIN, or RST."""
-
-    reset: bool
-
-
-Step: TypeAlias = Head | Send | Pause | Drop
-_Mark: TypeAlias = int | str
+# So many pieces go out each in a write and an HTTP chunk of its own; the rest of an answer that
+# is longer goes out in blocks, since a megabyte of text has half a million pieces.
+_ONE_BY_ONE = 2000
+_BULK = 64
 
 
 def plan(
@@ -95,108 +53,96 @@ def plan(
         return planned.fixed(answer.body)
     if answer.status != 200:
         return planned.fixed(dialect.error(answer.error, answer.status, envelope))
-    return (
-        planned.stream()
-        if (stream if answer.stream is None else answer.stream)
-        else (planned.whole())
-    )
+    streamed = stream if answer.stream is None else answer.stream
+    return planned.stream() if streamed else planned.whole()
 
 
-class _Plan:
+class _Plan(Striking):
     def __init__(self, answer: FakeAnswer, dialect: OpenAI, envelope: Envelope) -> None:
+        faults = tuple(answer.fault)  # type: ignore[arg-type]  # __post_init__ made it one
+        super().__init__(faults, dialect, envelope, cut=answer.cut)
         self.answer = answer
-        self.dialect = dialect
-        self.envelope = envelope
-        self.faults: tuple[Fault, ...] = tuple(answer.fault)  # type: ignore[arg-type]  # made one in FakeAnswer
-        self.parts = dialect.parts(answer)
-        self.pauses = _pauses(answer.pace)
+        self.due = _due(answer.pace)
+        self.text_bytes = 0
+        self.sent = 0
 
     # ---- a stream
 
     def stream(self) -> Iterator[Step]:
-        if (yield from self.strike("request", [])):
+        if (yield from self.strike("request", b"", 0)):
             return
         delay: list[Step] = [self.pause(self.answer.delay)] if self.answer.delay else []
         head: Step = Head(200, self.headers("text/event-stream; charset=utf-8"))
         yield from [head, *delay] if self.dialect.headers_first else [*delay, head]
-        marks = self.marks()
-        for at, (mark, data) in enumerate(marks):
+        marks = _Ahead(self.marks())
+        for mark, data in marks:
             piece = isinstance(mark, int) and mark > 0
-            if piece and mark != 1:
+            if piece:
+                self.sent += 1
                 yield from self.breath()
-            yield from self.send(data, piece=piece)
-            if (yield from self.strike(mark, [data for _, data in marks[at + 1 :] if data])):
+            yield from self.send(data, piece=int(piece))
+            torn = marks.next_data() if self.faults else b""
+            if (yield from self.strike(mark, torn, self.sent)):
                 return
+            if self.sent == _ONE_BY_ONE and not (self.faults or self.cut or self.answer.pace):
+                yield from self.in_bulk(marks)
 
-    def marks(self) -> list[tuple[_Mark, bytes]]:
-        """The stream's frames, each with the position at which its faults strike."""
-        frames = self.frames()
-        usage = self.dialect.usage(self.envelope, self.answer, self.text_bytes())
+    def in_bulk(self, marks: _Ahead) -> Iterator[Step]:
+        """The rest of a very long answer that nothing slows down or breaks, in larger writes."""
+        for rest in iter(lambda: [*islice(marks, _BULK)], []):
+            pieces = sum(isinstance(mark, int) for mark, _ in rest)
+            yield from self.send(b"".join(data for _, data in rest), piece=pieces)
+
+    def marks(self) -> Iterator[tuple[Mark, bytes]]:
+        """The stream's frames, each with the mark at which its faults strike."""
+        preface = self.dialect.preface(self.envelope)
+        yield 0, b""
+        number = 0
+        for number, data in enumerate(self.frames(), 1):  # used below
+            yield number, (preface + data if number == 1 else data)
+        yield "content", b""
+        usage = self.dialect.usage(self.envelope, self.answer, self.text_bytes)
         finish = self.dialect.finish(self.envelope, self.dialect.finish_reason(self.answer), usage)
-        done = b"data: [DONE]\n\n" if self.answer.done else b""
-        opening = self.dialect.opening(self.envelope)
-        if frames:
-            frames[0] = opening + frames[0]
-        elif finish:
-            finish = opening + finish
-        pieces: list[tuple[_Mark, bytes]] = [*enumerate(frames, 1)]
-        return [(0, b""), *pieces, ("content", b""), ("finish", finish), ("done", done)]
+        if finish and not number:
+            finish = preface + self.empty_opening() + finish
+        yield "finish", finish
+        yield "done", b"data: [DONE]\n\n" if self.answer.done else b""
 
-    def frames(self) -> list[bytes]:
-        return [
-            self.dialect.chunk(self.envelope, self.dialect.delta(part, first=at == 0))
-            for at, part in enumerate(self.parts)
-        ]
+    def frames(self) -> Iterator[bytes]:
+        """The frames of each piece: the next part of every choice that has one."""
+        indexes = range(self.envelope.choices)
+        for number, parts in enumerate(zip_longest(*map(self.parts, indexes))):
+            deltas: list[ChoiceDelta] = []
+            for index, part in zip(indexes, parts, strict=True):
+                if part is not None:
+                    self.text_bytes += _size(part)
+                    deltas += self.deltas(index, part, number)
+            yield self.dialect.chunk(self.envelope, deltas)
 
-    def strike(self, mark: _Mark, following: list[bytes]) -> Generator[Step, None, bool]:
-        """The steps of the faults at this mark; returns whether the answer is over."""
-        for fault in self.faults:
-            if self.where(fault) == mark:
-                yield from self.fault_steps(fault, following)
-                if isinstance(fault, Truncate | Close | Reset | BrokenFraming | ErrorFrame):
-                    return True
-        return False
+    def deltas(self, index: int, part: Part, number: int) -> list[ChoiceDelta]:
+        """The deltas of one part: the opening of its choice before the first."""
+        found = [self.dialect.delta(part)] if number else self.dialect.opening(part)
+        kind, value = part
+        logprobs = self.envelope.logprobs
+        if logprobs is None or kind not in ("content", "refusal"):
+            return [ChoiceDelta(index, delta) for delta in found]
+        *opening, last = found
+        opened = [ChoiceDelta(index, delta, logprobs.of_opening(kind)) for delta in opening]
+        return [*opened, ChoiceDelta(index, last, logprobs.of_piece(kind, value, number))]
 
-    def where(self, fault: Fault) -> _Mark:
-        after: _Mark = 0 if fault.after == "headers" else fault.after
-        return "content" if isinstance(after, int) and after > len(self.parts) else after
+    def empty_opening(self) -> bytes:
+        """What an answer without parts begins with."""
+        openings = self.dialect.opening(None)
+        indexes = range(self.envelope.choices)
+        deltas = [ChoiceDelta(index, delta) for index in indexes for delta in openings]
+        return self.dialect.chunk(self.envelope, deltas) if deltas else b""
 
-    def fault_steps(self, fault: Fault, following: list[bytes]) -> Iterator[Step]:
-        match fault:
-            case Close() | Reset():
-                if fault.torn and following:
-                    yield Send(following[0][: len(following[0]) // 2], torn=True)
-                yield Drop(isinstance(fault, Reset))
-            case BrokenFraming():
-                yield Send(b"this is no chunk size\r\n", naked=True)
-                yield Pause(None)
-            case ErrorFrame():
-                yield from self.send(self.error_frames(fault))
-            case Stall():
-                yield self.pause(fault.seconds, fault.heartbeat)
-            case _:
-                yield from self.extra_steps(fault)
+    def parts(self, choice: int) -> Iterator[Part]:
+        return self.dialect.parts(self.answer, self.envelope, choice)
 
-    def extra_steps(self, fault: Fault) -> Iterator[Step]:
-        """What a fault puts into the stream beside the answer's own events."""
-        match fault:
-            case Raw():
-                yield from self.send(_bytes(fault.data))
-            case HugeEvent():
-                delta = self.dialect.delta(("content", "x" * fault.size), first=False)
-                yield from self.send(self.dialect.chunk(self.envelope, delta), piece=True)
-            case Repeat():
-                frames = self.frames()
-                for _ in count() if fault.times is None else range(fault.times):
-                    for data in frames:
-                        yield from self.breath()
-                        yield from self.send(data, piece=True)
-
-    def error_frames(self, fault: ErrorFrame) -> bytes:
-        data = self.dialect.error_frame(fault.message, self.envelope)
-        done = self.dialect.error_done if fault.done is None else fault.done
-        named = b"event: error\n" if fault.event else b""
-        return b"%bdata: %b\n\n%b" % (named, data, b"data: [DONE]\n\n" if done else b"")
+    def pieces_again(self) -> Iterator[bytes]:
+        for part in self.parts(0):
+            yield self.dialect.chunk(self.envelope, [ChoiceDelta(0, self.dialect.delta(part))])
 
     # ---- an answer in one body
 
@@ -209,96 +155,107 @@ class _Plan:
             if isinstance(fault, Raw):
                 yield from self.fixed(fault.data)
                 return
-        usage = self.dialect.usage(self.envelope, self.answer, self.text_bytes())
-        texts = self.texts()
-        yield from self.fixed(self.dialect.completion(self.envelope, self.answer, texts, usage))
+        texts = [self.texts(choice) for choice in range(self.envelope.choices)]
+        size = sum(len(as_bytes(text)) for one in texts for text in one.values())
+        calls = self.answer.tool_calls
+        size += sum(len(to_json([call.name, call.arguments])) for call in calls)
+        usage = self.dialect.usage(self.envelope, self.answer, size, whole=True)
+        whole = self.dialect.completion(self.envelope, self.answer, texts, usage)
+        yield from self.fixed(to_json(whole), pieces=self.pieces())
 
-    def texts(self) -> dict[str, str]:
-        texts: dict[str, str] = {}
-        for kind, value in self.parts:
-            if kind != "tool_calls":
-                texts[kind] = texts.get(kind, "") + value
+    def texts(self, choice: int) -> dict[str, str]:
+        """The texts of one choice by their kind, without those that are empty."""
+        content = self.dialect.content(self.answer, choice)
+        given = {"content": content, "reasoning": self.answer.reasoning}
+        given |= {"refusal": self.answer.refusal}
+        texts = {kind: "".join(text) for kind, text in given.items() if text}
         for fault in self.faults:
             if isinstance(fault, HugeEvent):
                 texts["content"] = texts.get("content", "") + "x" * fault.size
         return texts
 
-    def fixed(self, given: Any, status: int | None = None) -> Iterator[Step]:
-        """Exactly this body; a fault after the headers strikes in its middle."""
-        if (yield from self.strike("request", [])):
+    def pieces(self) -> int:
+        """How many pieces a stream of this answer would have."""
+        if self.answer.pace is None:
+            return 0
+        given = (self.answer.reasoning, self.dialect.content(self.answer, 0), self.answer.refusal)
+        return sum(1 for text in given for _ in pieces_of(text))
+
+    def fixed(self, given: Any, status: int | None = None, *, pieces: int = 0) -> Iterator[Step]:
+        """Exactly this body, after the time its ``pieces`` would have taken."""
+        if (yield from self.strike("request", b"", 0)):
             return
         if self.answer.delay:
             yield Pause(self.answer.delay)
+        if (seconds := sum(islice(_pauses(self.answer.pace), max(pieces - 1, 0)))) > 0:
+            yield Pause(seconds)
         status = status or self.answer.status
-        kind = "application/json"
-        if isinstance(given, str):
-            kind = "text/plain; charset=utf-8"
-        body = b"" if status in (204, 205, 304) else _bytes(given)
+        kind = "text/plain; charset=utf-8" if isinstance(given, str) else "application/json"
+        body = b"" if status in (204, 205, 304) else as_bytes(given)
         yield Head(status, self.headers(kind), len(body))
-        late = [fault for fault in self.faults if fault.after != "request"]
-        cut = len(body) // 2 if late else len(body)
-        yield from self.send(body[:cut])
-        for fault in late:
-            match fault:
-                case Stall():
-                    yield Pause(fault.seconds)
-                case Close() | Reset():
-                    yield Drop(isinstance(fault, Reset))
-                    return
-                case BrokenFraming():
-                    yield Pause(None)
-                    return
-                case Truncate():
-                    yield Drop(reset=False)
-                    return
-        yield from self.send(body[cut:])
+        yield from self.in_one_body(body)
 
     # ---- small steps
 
-    def send(self, data: bytes, *, piece: bool = False) -> Iterator[Step]:
-        size = self.answer.cut or len(data)
-        for start in range(0, len(data), size or 1):
-            block = data[start : start + size]
-            yield Send(block, piece=piece and start + size >= len(data))
-
     def breath(self) -> Iterator[Step]:
-        if (seconds := next(self.pauses)) > 0:
-            yield self.pause(seconds)
+        if self.answer.pace is not None:
+            yield Until(next(self.due), self.dialect.heartbeat, self.dialect.comment)
 
-    def pause(self, seconds: float | None, every: float | None = None) -> Pause:
-        return Pause(seconds, every or self.dialect.heartbeat, self.dialect.comment)
-
-    def headers(self, content_type: str) -> dict[str, str]:
+    def headers(self, content_type: str) -> list[tuple[str, str]]:
         wait = self.answer.retry_after
-        given = {} if wait is None else {"Retry-After": f"{wait:g}" if _number(wait) else str(wait)}
+        given = (
+            {} if wait is None else {"Retry-After": wait if isinstance(wait, str) else f"{wait:g}"}
+        )
         given |= self.answer.headers
         own = {"Content-Type": content_type} | self.dialect.headers(self.envelope)
         replaced = {name.lower() for name in given}
-        return {name: own[name] for name in own if name.lower() not in replaced} | given
+        kept = {name: own[name] for name in own if name.lower() not in replaced}
+        return [*(kept | given).items()]
 
-    def text_bytes(self) -> int:
-        return sum(len(value.encode("utf-8", "replace")) for _, value in self.parts if _text(value))
+
+class _Ahead:
+    """The marks of a stream, with a look at what comes next."""
+
+    def __init__(self, marks: Iterator[tuple[Mark, bytes]]) -> None:
+        self._marks = marks
+        self._seen: deque[tuple[Mark, bytes]] = deque()
+
+    def __iter__(self) -> Iterator[tuple[Mark, bytes]]:
+        return self
+
+    def __next__(self) -> tuple[Mark, bytes]:
+        return self._seen.popleft() if self._seen else next(self._marks)
+
+    def next_data(self) -> bytes:
+        """The next bytes that will be sent, or none."""
+        for _, data in self._seen:
+            if data:
+                return data
+        for mark in self._marks:
+            self._seen.append(mark)
+            if mark[1]:
+                return mark[1]
+        return b""
+
+
+def _size(part: Part) -> int:
+    value = part[1]
+    return len(value.encode("utf-8", "replace")) if isinstance(value, str) else len(to_json(value))
 
 
 def _pauses(pace: float | Pace | None) -> Iterator[float]:
     """Seconds before each piece after the first."""
     if not isinstance(pace, Pace):
-        while True:
-            yield 0.0
+        return
     seeded = random.Random(pace.seed)  # noqa: S311  # a pace is no secret
     while True:
         yield (1 + pace.jitter * seeded.uniform(-1, 1)) / pace.per_second
 
 
-def _bytes(given: Any) -> bytes:
-    if isinstance(given, str):
-        return given.encode("utf-8", "surrogatepass")
-    return given if isinstance(given, bytes) else to_json(given)
-
-
-def _number(value: object) -> bool:
-    return isinstance(value, int | float)
-
-
-def _text(value: object) -> bool:
-    return isinstance(value, str)
+def _due(pace: float | Pace | None) -> Iterator[float]:
+    """When each piece is due, in seconds after the first."""
+    at = 0.0
+    yield at
+    for pause in _pauses(pace):
+        at += pause
+        yield at

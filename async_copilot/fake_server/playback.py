@@ -14,14 +14,18 @@ import time
 from collections.abc import Callable, Iterator
 
 from aiohttp import HttpVersion11, web
+from multidict import CIMultiDict
 
-from .plan import Head, Pause, Send, Step
 from .request import Request
+from .steps import Head, Pause, Send, Step, Until
 
 __all__ = ["Playback"]
 
 # on, 0 seconds: closing sends RST and forgets what was not yet sent
 _LINGER = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+# Behind its pace by more than this an answer was held back; by less, the machine was busy.
+_LATE = 1.0
 
 
 class Playback:
@@ -36,6 +40,7 @@ class Playback:
         self._request = request
         self._news = news
         self._response: web.StreamResponse | None = None
+        self._start: float | None = None
 
     async def run(self, steps: Iterator[Step]) -> None:
         """All the steps; the response is not yet ended."""
@@ -47,6 +52,8 @@ class Playback:
                     await self._send(step)
                 case Pause():
                     await self._pause(step)
+                case Until():
+                    await self._until(step)
                 case _:
                     await self._drop(reset=step.reset)
 
@@ -70,7 +77,7 @@ class Playback:
         return transport
 
     async def _head(self, step: Head) -> None:
-        response = web.StreamResponse(status=step.status, headers=step.headers)
+        response = web.StreamResponse(status=step.status, headers=CIMultiDict(step.headers))
         if step.length is not None and "Content-Length" not in response.headers:
             response.content_length = step.length
         self._request.status = step.status
@@ -88,7 +95,7 @@ class Playback:
         else:
             await response.write(step.data)
         if step.piece:
-            self._request.pieces += 1
+            self._request.pieces += step.piece
             self._news()
 
     def _torn(self, data: bytes) -> bytes:
@@ -97,7 +104,22 @@ class Playback:
         return b"%x\r\n%b" % (2 * len(data), data)
 
     async def _pause(self, step: Pause) -> None:
-        deadline = None if step.seconds is None else time.monotonic() + step.seconds
+        before = time.monotonic()
+        await self._quiet(None if step.seconds is None else before + step.seconds, step)
+        if self._start is not None:
+            self._start += time.monotonic() - before
+
+    async def _until(self, step: Until) -> None:
+        now = time.monotonic()
+        if self._start is None:
+            self._start = now - step.at
+        # A reader that held the answer back gets the rest at its pace, not all at once.
+        if (late := now - self._start - step.at) > _LATE:
+            self._start += late
+        await self._quiet(self._start + step.at, step)
+
+    async def _quiet(self, deadline: float | None, step: Pause | Until) -> None:
+        """Nothing until the deadline (None: for ever) but the step's comments."""
         while (left := _left(deadline)) > 0:
             wait = left if step.every is None else min(left, step.every)
             # A bounded sleep even where there is no end, so that no future waits for nobody.

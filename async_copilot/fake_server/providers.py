@@ -5,14 +5,11 @@ In: the names of a request. Out: a ``Route``, which says what provider answers i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-__all__ = ["FakeProvider", "Providers", "Route", "provider_page"]
-
-_MODELS = re.compile(r"/api/([^/]+)/models/?")
+__all__ = ["FakeProvider", "Providers", "Route"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,34 +98,3 @@ class Providers:
         if len(failures) == 1:
             return self._named[pool.pool[0]].raises
         return "RetryProviderError: RetryProvider failed:\n" + "\n".join(failures)
-
-
-def provider_page(path: str, providers: Providers) -> Any:
-    """What g4f answers to GET ``/v1/providers`` and ``/api/NAME/models``; None: another path."""
-    if path.rstrip("/") == "/v1/providers":
-        return [
-            {"id": one.name, "object": "provider", "created": 0, "url": None, "label": one.label}
-            for one in providers.listed
-        ]
-    asked = _MODELS.fullmatch(path)
-    provider = providers.named(asked[1]) if asked else None
-    if provider is None:
-        return None
-    return {
-        "object": "list",
-        "data": [
-            {
-                "id": model,
-                "object": "model",
-                "created": 0,
-                "owned_by": provider.label or provider.name,
-                "image": False,
-                "vision": False,
-                "audio": False,
-                "video": False,
-                "type": "chat",
-                "count": 0,
-            }
-            for model in provider.models
-        ],
-    }

@@ -16,12 +16,15 @@ __all__ = ["Request", "problem_of", "read_request", "user_texts"]
 
 # g4f's path for one provider; it goes before the field of that name.
 _PROVIDER_PATH = re.compile(r"/api/([^/]+)/")
+# Azure's path for one deployment, which is the model where the body names none.
+_DEPLOYMENT = re.compile(r"/openai/deployments/([^/]+)/")
 
 
 @dataclass(slots=True, eq=False)
 class Request:
     """A chat request and what became of it. Headers and handles are not in its repr.
 
+    method, path: as they came.
     messages, text: the message list, and the text of the last user message.
     provider:   the g4f provider it names, in its path or its body; None where it names none.
     body:       the parsed JSON object, {} where it was none; ``raw`` are its bytes.
@@ -33,6 +36,7 @@ class Request:
     dropped:    whether the script cut the connection.
     """
 
+    method: str
     path: str
     headers: Mapping[str, str] = field(repr=False)
     raw: bytes = field(repr=False)
@@ -52,18 +56,48 @@ class Request:
     left: float | None = None
     dropped: bool = False
 
+    @property
+    def asked(self) -> Any:
+        """The JSON object of the body, or its text where it was none."""
+        return self.body or self.raw.decode("utf-8", "replace")
 
-def read_request(path: str, headers: Mapping[str, str], raw: bytes) -> Request:
+    @property
+    def is_chat(self) -> bool:
+        """Whether it has messages; else it is one of the older text completions."""
+        return _is_chat(self.path)
+
+    @property
+    def tool_call_ids(self) -> tuple[str, ...]:
+        """The ids of the tool results that the request ends with."""
+        found: list[str] = []
+        for message in reversed(self.messages):
+            if not isinstance(message, dict) or message.get("role") != "tool":
+                break
+            found.append(str(message.get("tool_call_id")))
+        return tuple(reversed(found))
+
+    def summary(self) -> str:
+        """The request in a few words, for a message to the test's author."""
+        text = self.text if len(self.text) <= 60 else self.text[:57] + "..."
+        after = f" after results of {', '.join(self.tool_call_ids)}" if self.tool_call_ids else ""
+        named = f" (model {self.model!r})" if self.model else ""
+        return f"{self.method} {self.path} {text!r}{after}{named}"
+
+
+def read_request(method: str, path: str, headers: Mapping[str, str], raw: bytes) -> Request:
     """A request from its bytes; whatever is not of the right type is None or empty."""
     parsed = _parsed(raw)
     body = parsed if isinstance(parsed, dict) else {}
-    messages = body.get("messages")
+    messages = body.get("messages") if _is_chat(path) else _prompt(body.get("prompt"))
     handle = body.get("conversation")
-    model, name = body.get("model"), body.get("conversation_id")
+    name = body.get("conversation_id")
+    deployment = _DEPLOYMENT.match(path)
+    model = body.get("model") or (deployment and deployment[1])
     users = user_texts(messages)
     path_provider = _PROVIDER_PATH.match(path)
     provider = path_provider[1] if path_provider else body.get("provider")
     return Request(
+        method=method,
         path=path,
         headers=headers,
         raw=raw,
@@ -84,9 +118,21 @@ def problem_of(request: Request) -> str | None:
         return "empty"
     if not isinstance(_parsed(request.raw), dict):
         return "json"
-    if "messages" not in request.body:
+    needed, kind = ("messages", list) if request.is_chat else ("prompt", str | list)
+    if needed not in request.body:
         return "missing"
-    return None if isinstance(request.body["messages"], list) else "type"
+    return None if isinstance(request.body[needed], kind) else "type"
+
+
+def _is_chat(path: str) -> bool:
+    return "chat/completions" in path
+
+
+def _prompt(prompt: object) -> list[Any]:
+    """The messages that stand for the prompt of a text completion."""
+    texts = prompt if isinstance(prompt, list) else [prompt]
+    joined = "".join(text for text in texts if isinstance(text, str))
+    return [{"role": "user", "content": joined}]
 
 
 def _parsed(raw: bytes) -> object:

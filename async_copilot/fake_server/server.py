@@ -1,105 +1,156 @@
-"""The fake server itself: requests in, scripted answers out, and a record of both."""
+"""The fake server itself: requests in, scripted answers out, and a record of both.
+
+I/O: a listening socket, in the caller's event loop (``async with``) or in a thread of its own
+(``with``).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
-import inspect
-import logging
-import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Self, get_args
+from typing import Any, Literal, Self, get_args
 
-import orjson
 from aiohttp import web
 
-from .demo import demo
-from .memory import Memory, MemoryKind
-from .openai import Envelope, envelope_of
-from .plan import DIALECTS, DialectName, plan
-from .playback import Playback
-from .providers import FakeProvider, Providers, Route, provider_page
-from .request import Request, problem_of, read_request
-from .script import FakeAnswer, Script, answers_of, as_answer
+from .checks import is_count, is_number
+from .memory import MemoryKind
+from .plan import DIALECTS, DialectName
+from .providers import FakeProvider, Providers
+from .record import Record
+from .recorder import Recorder
+from .request import Request
+from .script import Script, ScriptError
+from .service import Options, Service
+from .thread import Done, LoopThread
 
 __all__ = ["FakeServer"]
 
-_CHAT = re.compile(r"(?:/v1|/api/[^/]+(?:/[^/]+)?)?/chat/completions/?")
-_MODELS = re.compile(r"(?:/v1)?/models/?")
-_LOG = logging.getLogger("async_copilot.fake_server")
+# More clients at once than this are refused by the kernel; it may take fewer by its own limit.
+_BACKLOG = 1024
 
 
 class FakeServer:
-    """A chat server that answers by its script; ``async with`` starts and stops it.
+    """A chat server that answers by its script; ``async with`` or ``with`` runs it.
 
-    script:     see ``script``; None is the built-in demo.
-    dialect:    whose wire form: "g4f" (8.8.6), "g4f-8.1.7", "g4f-0.4.9.0", "openai",
+    script:     see ``script``; None is the built-in demo. A ``Recorder`` asks a real server.
+    dialect:    whose wire form: "g4f" (8.8.6), "g4f-8.1.7", "g4f-0.4.9.0", "openai", "azure",
                 "litellm" or "llama".
     memory:     how a conversation goes on ("echo", "crosstalk", "id", "messages",
                 "none"); None: as the dialect's server does.
     providers:  those behind a g4f server, as ``FakeProvider``; the first is asked where a request
                 names none, another name is a 404. None: any name is a provider like Copilot.
+    models:     the ids that ``GET /v1/models`` lists.
     api_key:    the key a request must bring; None takes every request.
+    strict:     True refuses with 400 what OpenAI refuses: unknown fields, values out of range,
+                tool results without their call, ...
+    check:      False raises nothing at the block's end (see below).
     host, port: where to listen; port 0 is a free one.
     keep_alive: seconds an idle connection stays open.
+    max_body:   bytes of a request; a longer one is a 413. The default takes the images of a
+                long conversation and stops a mistake before it fills the memory.
+    control:    True serves the pages of ``/_fake`` (see ``control``).
+    keep:       how many requests stay in the record, and how much memory of conversations; None:
+                all, as a test wants it.
 
-    url:         the base URL, ending in /v1; "" until started.
+    url:         the base URL, ending in /v1 (Azure: /openai/v1); "" until started.
+    origin:      the URL without a path, as AzureOpenAI wants it.
     requests:    the chat requests, in order of arrival, as ``Request``.
+    unexpected:  what the script had no answer for, and requests to wrong URLs, in words.
     connections: how many TCP connections were accepted.
 
-    Leaving ``async with`` cuts every open stream and leaves no task and no socket.
+    Under ``with`` the server runs in a thread of its own, functions of the script too. Leaving
+    the block cuts every open stream and leaves no task, no thread and no socket. Then it raises
+    what a function of the script has raised, or ScriptError (an AssertionError) where
+    ``unexpected`` is not empty; an exception of the block is its context.
     """
 
     def __init__(
         self,
-        script: Script | None = None,
+        script: Script | Recorder | None = None,
         *,
         dialect: DialectName = "g4f",
         memory: MemoryKind | None = None,
         providers: Sequence[FakeProvider] | None = None,
+        models: Sequence[str] = ("default",),
         api_key: str | None = None,
+        strict: bool = False,
+        check: bool = True,
         host: str = "127.0.0.1",
         port: int = 0,
         keep_alive: float = 5.0,
+        max_body: int = 32 * 2**20,
+        control: bool = False,
+        keep: int | None = None,
     ) -> None:
         if dialect not in DIALECTS:
-            raise ValueError(f"dialect={dialect!r}: one of {', '.join(DIALECTS)}")
+            raise ValueError(f"dialect={dialect!r}: must be one of {', '.join(DIALECTS)}")
         if memory is not None and memory not in get_args(MemoryKind):
-            raise ValueError(f"memory={memory!r}: one of {', '.join(get_args(MemoryKind))}")
-        self.url = ""
-        self.requests: list[Request] = []
-        self.connections = 0
-        script = demo if script is None else script
-        self._answers = None if callable(script) else answers_of(script)
-        self._function = script if callable(script) else demo
-        self._dialect = DIALECTS[dialect]
-        if providers is not None and not dialect.startswith("g4f"):
+            raise ValueError(f"memory={memory!r}: must be one of {', '.join(get_args(MemoryKind))}")
+        if providers is not None and not DIALECTS[dialect].has_providers:
             raise ValueError(f"providers are those of a g4f server, not of dialect={dialect!r}")
-        self._memory = Memory(memory or self._dialect.memory)
-        self._providers = Providers(providers or ())
-        self._lists_providers = dialect.startswith("g4f")
-        self._api_key = api_key
+        _check_address(host, port)
+        _check_limits(keep_alive, max_body, keep)
+        self.url = self.origin = ""
+        self.record = Record(self._tell, most=keep)
+        options = Options(
+            dialect=DIALECTS[dialect],
+            memory=memory or DIALECTS[dialect].memory,
+            providers=Providers(providers or ()),
+            models=tuple(models),
+            api_key=api_key,
+            strict=strict,
+            host=host,
+            max_body=max_body,
+            control=control,
+        )
+        self._service = Service(script, options, self.record)
+        self._path = DIALECTS[dialect].base_path
+        self._check = check
         self._address = (host, port)
         self._keep_alive = keep_alive
-        self._numbers: dict[object, int] = {}
         self._news = asyncio.Event()
         self._web: web.Server | None = None
         self._listener: asyncio.Server | None = None
+        self._thread: LoopThread | None = None
+
+    # ---- what was seen
+
+    @property
+    def requests(self) -> list[Request]:
+        """The chat requests, in order of arrival."""
+        return self.record.requests
+
+    @property
+    def unexpected(self) -> list[str]:
+        """What the script had no answer for, and requests to wrong URLs."""
+        return self.record.unexpected
+
+    @property
+    def connections(self) -> int:
+        """How many TCP connections were accepted."""
+        return self.record.connections
 
     @property
     def disconnects(self) -> int:
         """How many clients left before their answer had ended."""
         return sum(request.left is not None for request in self.requests)
 
-    async def until(self, condition: Callable[[], object], *, within: float = 2.0) -> None:
+    def until(self, condition: Callable[[], object], *, within: float = 2.0) -> Awaitable[None]:
         """Waits until ``condition()`` is true; it is asked whenever something has happened.
 
-        Raises TimeoutError after ``within`` seconds.
+        Under ``async with`` it must be awaited; under ``with`` it blocks. Raises TimeoutError
+        after ``within`` seconds.
         """
+        waiting = self._until(condition, within)
+        if self._thread is None:
+            return waiting
+        self._thread.call(waiting)
+        return Done()
+
+    async def _until(self, condition: Callable[[], object], within: float) -> None:
         deadline = time.monotonic() + within
         while not condition():
             self._news.clear()
@@ -112,22 +163,35 @@ class FakeServer:
                 seen = f"{len(self.requests)} requests, {self.disconnects} disconnects"
                 raise TimeoutError(f"not within {within:g} s; the server saw {seen}") from None
 
+    def all_used(self) -> Literal[True]:
+        """True where every answer of the script was given as often as it says.
+
+        Raises ScriptError (an AssertionError) with those that were not. A function has no
+        answers to use up.
+        """
+        answers = self._service.answers
+        if answers is not None and (unused := answers.unused()):
+            raise ScriptError(f"not used: {', '.join(unused)}; {len(self.requests)} requests came")
+        return True
+
+    # ---- what is answered from now on
+
+    def script(self, script: Script | None) -> None:
+        """Answers by this script from its beginning; what was seen stays."""
+        self._service.script(script)
+
     def forget(self) -> None:
         """Forgets every conversation, as a server does that is started again."""
-        self._memory.forget()
+        self._service.memory.forget()
+
+    def reset(self) -> None:
+        """Begins the script again, and forgets requests and conversations."""
+        self._service.reset()
 
     # ---- start and stop
 
     async def __aenter__(self) -> Self:
-        if self._listener is not None:
-            raise RuntimeError("this FakeServer is running already")
-        self._news = asyncio.Event()  # one that belongs to this loop
-        self._web = _Connections(self)
-        host, port = self._address
-        loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(self._web, host, port)
-        port = self._listener.sockets[0].getsockname()[1]
-        self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+        await self._start()
         return self
 
     async def __aexit__(
@@ -136,6 +200,51 @@ class FakeServer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._stop()
+        self._judge(error)
+
+    def __enter__(self) -> Self:
+        if self._listener is not None:
+            raise RuntimeError("this FakeServer is running already")
+        thread = LoopThread()
+        try:
+            thread.call(self._start())
+        except BaseException:
+            thread.stop()
+            raise
+        self._thread = thread
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._thread is None:
+            return
+        thread, self._thread = self._thread, None
+        try:
+            thread.call(self._stop())
+        finally:
+            thread.stop()
+        self._judge(error)
+
+    async def _start(self) -> None:
+        if self._listener is not None:
+            raise RuntimeError("this FakeServer is running already")
+        self._news = asyncio.Event()  # one that belongs to this loop
+        self._web = _Connections(self._service, self._listens, self._keep_alive)
+        host, port = self._address
+        loop = asyncio.get_running_loop()
+        self._listener = await loop.create_server(self._web, host, port, backlog=_BACKLOG)
+        if self._service.recorder is not None:
+            await self._service.recorder.start()
+        port = self._listener.sockets[0].getsockname()[1]
+        self.origin = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        self.url = self.origin + self._path
+
+    async def _stop(self) -> None:
         if self._listener is None or self._web is None:
             return
         listener, self._listener = self._listener, None
@@ -146,130 +255,79 @@ class FakeServer:
                 connection.transport.abort()
         # A script function may have something to tidy up, even one whose client left before.
         await self._web.shutdown(timeout=2.0)
+        if self._service.recorder is not None:
+            await self._service.recorder.stop()
         for _ in range(3):  # connections that never sent a request end in the loop's next rounds
             await asyncio.sleep(0)
 
-    # ---- one request
+    def _judge(self, error: BaseException | None) -> None:
+        """Raises what went wrong in the server, which a client may have taken for an answer."""
+        if not self._check:
+            return
+        wrong: BaseException | None = None
+        if self.record.failures:
+            wrong, *others = self.record.failures
+            for other in others:
+                wrong.add_note(f"the script then raised {type(other).__name__}: {other}")
+        elif self.unexpected:
+            wrong = ScriptError("\n".join(self.unexpected))
+        if wrong is None:
+            return
+        if error is not None and not isinstance(error, Exception):
+            error.add_note(f"the fake server: {type(wrong).__name__}: {wrong}")
+            return
+        raise wrong
 
-    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        if http.headers.get("Expect", "").lower() == "100-continue" and http.transport:
-            http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        raw = await http.content.read()  # not http.read(), which has a limit
-        if http.method == "POST" and _CHAT.fullmatch(http.path):
-            return await self._chat(http, raw)
-        if http.method in ("GET", "HEAD") and self._lists_providers:
-            listed = provider_page(http.path, self._providers)
-            if listed is not None:
-                return _json(200, orjson.dumps(listed))
-        return _elsewhere(http.method, http.path)
+    def _listens(self) -> bool:
+        return self._listener is not None
 
-    async def _chat(self, http: web.BaseRequest, raw: bytes) -> web.StreamResponse:
-        started = time.monotonic()
-        request = read_request(http.path, http.headers, raw)
-        request.connection = self._numbers.get(http.protocol, 0)
-        self.requests.append(request)
+    def _tell(self) -> None:
         self._news.set()
-        try:
-            response = await self._answer(http, request)
-        except (asyncio.CancelledError, ConnectionError):
-            if self._listener is not None and not request.dropped:
-                request.left = time.monotonic() - started
-            raise asyncio.CancelledError from None
-        finally:
-            if request.left is None:
-                request.ended = time.monotonic() - started
-            self._news.set()
-        return response
-
-    async def _answer(self, http: web.BaseRequest, request: Request) -> web.StreamResponse:
-        route = self._providers.route(request.provider)
-        turn = self._memory.turn(request, route or Route(FakeProvider("Copilot", memory="none")))
-        request.known = turn.known
-        envelope = envelope_of(request, turn)
-        answer = self._refused(request, envelope)
-        if answer is None and route is None:
-            body = self._dialect.no_provider(request.provider or "", envelope)
-            answer = FakeAnswer(status=404, headers=_JSON, body=body)
-        if answer is None and turn.failure:
-            answer = self._dialect.failure(turn.failure, envelope, stream=request.stream)
-        if answer is None:
-            answer = await self._pick(request)
-            if answer.status == 200 and answer.body is None:
-                self._memory.keep(turn, request)
-            if answer.conversation is not None:
-                envelope = replace(envelope, conversation=answer.conversation)
-        playback = Playback(http, request, self._news.set)
-        await playback.run(plan(answer, self._dialect, envelope, stream=request.stream))
-        return await playback.finish(close=self._dialect.closes and request.stream)
-
-    def _refused(self, request: Request, envelope: Envelope) -> FakeAnswer | None:
-        """The answer to a request that brings no key, or no chat."""
-        if not self._authorized(request):
-            status, headers, body = self._dialect.unauthorized(envelope)
-            return FakeAnswer(status=status, headers=headers | _JSON, body=body)
-        if problem := problem_of(request):
-            status, body = self._dialect.refused(problem, envelope)
-            return FakeAnswer(status=status, headers=_JSON, body=body)
-        return None
-
-    def _authorized(self, request: Request) -> bool:
-        if self._api_key is None:
-            return True
-        given = (request.headers.get(name, "") for name in self._dialect.key_headers)
-        keys = [key.removeprefix("Bearer ").encode(errors="surrogateescape") for key in given]
-        return any(hmac.compare_digest(key, self._api_key.encode()) for key in keys)
-
-    async def _pick(self, request: Request) -> FakeAnswer:
-        """The script's answer to this request."""
-        if self._answers is not None:
-            return next(self._answers)
-        try:
-            said = self._function(request)
-            return as_answer(await said if inspect.isawaitable(said) else said)
-        except Exception as error:  # noqa: BLE001  # whatever a test's function raises
-            _LOG.exception("the script function failed")
-            text = f"the script function raised {type(error).__name__}: {error}"
-            return FakeAnswer(status=500, error=text)
 
 
 class _Connections(web.Server):
-    """aiohttp's server, telling the FakeServer of each connection."""
+    """aiohttp's server, telling the record of each connection."""
 
-    def __init__(self, owner: FakeServer) -> None:
+    def __init__(self, service: Service, listens: Callable[[], bool], keep_alive: float) -> None:
         super().__init__(
-            owner._handle,
+            self._handle,
             handler_cancellation=True,  # a client that leaves is noticed in mid-pause
-            keepalive_timeout=owner._keep_alive,
+            keepalive_timeout=keep_alive,
             access_log=None,
         )
-        self._owner = owner
+        self._service = service
+        self._listens = listens
+        self._numbers: dict[object, int] = {}
+
+    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
+        number = self._numbers.get(http.protocol, 0)
+        return await self._service.respond(http, number, self._listens)
 
     def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
-        self._owner.connections += 1
-        self._owner._numbers[handler] = self._owner.connections
-        self._owner._news.set()
+        self._service.record.connections += 1
+        self._numbers[handler] = self._service.record.connections
+        self._service.record.news()
         super().connection_made(handler, transport)
 
     def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
-        self._owner._numbers.pop(handler, None)
+        self._numbers.pop(handler, None)
         super().connection_lost(handler, exc)
 
 
-_JSON = {"Content-Type": "application/json"}
+def _check_address(host: object, port: object) -> None:
+    if not isinstance(host, str) or not host:
+        every = "'0.0.0.0' listens on every address of this machine"
+        raise ValueError(f"host={host!r}: must be a name or an address; {every}")
+    if type(port) is not int or not 0 <= port <= 65535:
+        raise ValueError(f"port={port!r}: must be 0 to 65535; 0 is a free one")
 
 
-def _elsewhere(method: str, path: str) -> web.Response:
-    """Everything but a chat request."""
-    if _MODELS.fullmatch(path) and method in ("GET", "HEAD"):
-        models = [{"id": "default", "object": "model", "created": 0, "owned_by": "fake"}]
-        return _json(200, orjson.dumps({"object": "list", "data": models}))
-    if _CHAT.fullmatch(path):
-        return _json(405, b'{"detail":"Method Not Allowed"}', Allow="POST")
-    return _json(404, b'{"detail":"Not Found"}')
-
-
-def _json(status: int, body: bytes, **headers: str) -> web.Response:
-    return web.Response(status=status, body=body, headers=_JSON | headers)
+def _check_limits(keep_alive: object, max_body: object, keep: object) -> None:
+    if not is_number(keep_alive) or keep_alive <= 0:  # type: ignore[operator]  # is_number says it
+        raise ValueError(f"keep_alive={keep_alive!r}: must be a number of seconds above 0")
+    for name, value in (("max_body", max_body), ("keep", 1 if keep is None else keep)):
+        if not is_count(value):
+            raise ValueError(f"{name}={value!r}: must be a whole number from 1 on")
 
 
 async def _stop_accepting(listener: asyncio.Server) -> None:

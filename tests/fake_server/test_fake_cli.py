@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -46,7 +47,9 @@ def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
 
 def ask(url: str, text: str) -> bytes:
     data = json.dumps(chat_body(text)).encode()
-    request = urllib.request.Request(url + "/chat/completions", data)  # noqa: S310  # loopback
+    request = urllib.request.Request(  # noqa: S310  # loopback
+        url + "/chat/completions", data, {"Content-Type": "application/json"}
+    )  # loopback
     with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
         return bytes(response.read())
 
@@ -59,7 +62,9 @@ def test_it_prints_its_url_serves_the_demo_and_stops_cleanly(number: signal.Sign
         out, err = process.communicate(timeout=5)
     assert process.returncode == 0
     assert out == ""
-    assert err == "This is a built-in demo, not Copilot. Ctrl-C stops it.\n"
+    banner, line = err.splitlines()
+    assert banner == "This is a built-in demo, not Copilot. Ctrl-C stops it."
+    assert re.fullmatch(r"POST /v1/chat/completions 200, \d\.\d+ s", line)
 
 
 def test_where_the_loop_takes_no_signals_ctrl_c_stops_it_as_cleanly(
@@ -90,15 +95,17 @@ def test_it_stops_at_once_with_a_stream_open(tmp_path: Path) -> None:
         port = int(url.split(":")[2].split("/")[0])
         with socket.create_connection(("127.0.0.1", port)) as connection:
             data = json.dumps(chat_body()).encode()
-            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(data)}"
-            connection.sendall(f"{head}\r\n\r\n".encode() + data)
+            head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+            connection.sendall(f"{head}Content-Length: {len(data)}\r\n\r\n".encode() + data)
             seen = b""
             while b"data: " not in seen:
                 seen += connection.recv(65536)
             process.send_signal(signal.SIGTERM)
             _, err = process.communicate(timeout=2)
     assert process.returncode == 0
-    assert err == "This is your script, not Copilot. Ctrl-C stops it.\n"
+    banner, line = err.splitlines()
+    assert banner == "This is your script, not Copilot. Ctrl-C stops it."
+    assert re.fullmatch(r"POST /v1/chat/completions -, \d\.\d+ s, cut", line)
 
 
 def test_a_script_file_and_a_dialect_are_honoured(tmp_path: Path) -> None:

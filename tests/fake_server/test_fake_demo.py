@@ -10,16 +10,16 @@ import pytest
 from fake_client import chat_body, content_of, events_of, post
 
 from async_copilot.fake_server import FakeServer
+from async_copilot.fake_server.answer import Pace, pieces_of
 from async_copilot.fake_server.demo import demo
 from async_copilot.fake_server.request import Request, read_request
-from async_copilot.fake_server.script import Pace, pieces_of
 
 UNKNOWN = "I do not know your name: you have not told me yet."
 QUESTIONS = ["Who am I?", "What is my name?", "Tell me something about my name."]
 
 
 def asked(text: str, *known: str) -> str:
-    request: Request = read_request("/", {}, b"{}")
+    request: Request = read_request("POST", "/v1/chat/completions", {}, b"{}")
     request.text, request.known = text, known
     content = demo(request).content
     assert isinstance(content, str)
@@ -109,11 +109,11 @@ async def test_conversations_do_not_mix() -> None:
 
 @pytest.mark.parametrize("text", ["Hello, I am Heiner. How are you?", "Why?"])
 def test_the_pace_is_that_of_a_chat_and_the_same_each_time(text: str) -> None:
-    request = read_request("/", {}, b"{}")
+    request = read_request("POST", "/v1/chat/completions", {}, b"{}")
     request.text = text
     answer = demo(request)
     assert answer == demo(request)
     assert isinstance(answer.pace, Pace)
     assert 20 <= answer.pace.per_second <= 40
     assert answer.pace.jitter > 0
-    assert len(pieces_of(answer.content)) >= 15
+    assert len(list(pieces_of(answer.content))) >= 15

@@ -282,7 +282,7 @@ async def test_a_refused_completion_has_no_content() -> None:
 @pytest.mark.parametrize(
     ("dialect", "status", "error"),
     [
-        ("openai", 429, {"type": "rate_limit_exceeded", "code": "rate_limit_exceeded"}),
+        ("openai", 429, {"type": "requests", "code": "rate_limit_exceeded"}),
         ("openai", 500, {"type": "server_error", "code": None}),
         ("litellm", 429, {"type": "throttling_error", "code": "429"}),
         ("litellm", 500, {"type": None, "code": "500"}),
@@ -311,9 +311,9 @@ async def test_the_script_has_the_last_word_on_reason_and_error(dialect: Any) ->
 
 
 async def test_an_error_says_its_status_where_the_script_says_nothing() -> None:
-    async with FakeServer(FakeAnswer(status=503), dialect="openai") as server:
+    async with FakeServer(FakeAnswer(status=502), dialect="openai") as server:
         _, _, body = await post(server)
-    assert json.loads(body)["error"]["message"] == "Service Unavailable"
+    assert json.loads(body)["error"]["message"] == "Bad Gateway"
 
 
 async def test_a_status_nobody_has_named_is_sent_too() -> None:

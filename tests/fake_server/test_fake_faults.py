@@ -81,7 +81,8 @@ async def test_reset_sends_rst_after_what_was_sent() -> None:
 async def test_a_reset_waits_for_a_slow_reader() -> None:
     loop, seen = asyncio.get_running_loop(), 0
     body = json.dumps(chat_body()).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n"
+    head += f"Content-Length: {len(body)}\r\n\r\n"
     answer = FakeAnswer("x", fault=[HugeEvent(50_000, after=0), Reset(after=0)])
     async with FakeServer(answer) as server:
         assert server._listener is not None

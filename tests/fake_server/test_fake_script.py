@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterator
-from itertools import islice, product
+from itertools import islice, pairwise, product
 from typing import Any
 
+import hypothesis
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
 from async_copilot.fake_server import (
@@ -26,9 +26,13 @@ from async_copilot.fake_server import (
     Stall,
     Truncate,
 )
-from async_copilot.fake_server.openai import Envelope
-from async_copilot.fake_server.plan import DIALECTS, Drop, Head, Pause, Send, plan
-from async_copilot.fake_server.script import answers_of, pieces_of, script_from_json
+from async_copilot.fake_server.answer import pieces_of
+from async_copilot.fake_server.envelope import Envelope
+from async_copilot.fake_server.plan import DIALECTS, plan
+from async_copilot.fake_server.request import read_request
+from async_copilot.fake_server.script import NoAnswerError, answers_of
+from async_copilot.fake_server.script_file import script_from_json
+from async_copilot.fake_server.steps import Drop, Head, Pause, Send, Until
 
 ENVELOPE = Envelope("chatcmpl-x", 1, "m", "Copilot", {"conversation_id": "c"}, False, 8)
 FAULTS = [Stall, Truncate, Close, Reset, BrokenFraming, ErrorFrame, Raw, HugeEvent, Repeat]
@@ -42,39 +46,51 @@ def sent(answer: FakeAnswer, **options: Any) -> bytes:
     return b"".join(step.data for step in steps(answer, **options) if isinstance(step, Send))
 
 
-@given(st.text())
+@hypothesis.given(st.text())
 def test_pieces_of_a_text_join_to_that_text(text: str) -> None:
     assert "".join(pieces_of(text)) == text
 
 
-@given(st.text(st.characters(categories=["L", "P", "Zs"]), min_size=8))
+@hypothesis.given(st.text(st.characters(categories=["L", "P", "Zs"]), min_size=8))
 def test_pieces_are_small(text: str) -> None:
     assert max(map(len, pieces_of(text))) <= 4
 
 
 def test_a_list_of_pieces_is_sent_as_it_is() -> None:
-    assert pieces_of(["whole sentence", "", "x"]) == ("whole sentence", "", "x")
+    assert tuple(pieces_of(["whole sentence", "", "x"])) == ("whole sentence", "", "x")
+
+
+def given(script: Any, count: int) -> list[Any]:
+    """What a script answers to so many requests that ask for the same; None where it has none."""
+    answers = answers_of(script)
+    request = read_request("POST", "/v1/chat/completions", {}, b"{}")
+    found: list[Any] = []
+    for _ in range(count):
+        try:
+            found.append(answers.pick(request))
+        except NoAnswerError:
+            found.append(None)
+    return found
 
 
 def test_one_answer_serves_every_request() -> None:
-    assert [answer.content for answer in islice(answers_of("Hello"), 3)] == ["Hello"] * 3
+    assert [answer.content for answer in given("Hello", 3)] == ["Hello"] * 3
 
 
-def test_a_list_serves_one_request_each_and_then_says_410() -> None:
-    answers = list(islice(answers_of(["a", FakeAnswer("b", times=2)]), 4))
-    assert [answer.content for answer in answers] == ["a", "b", "b", ""]
-    assert answers[3].status == 410
-    assert answers[3].error == "the script of 3 answers is used up"
+def test_a_list_serves_one_request_each_and_then_has_no_answer() -> None:
+    *answers, last = given(["a", FakeAnswer("b", times=2)], 4)
+    assert [answer.content for answer in answers] == ["a", "b", "b"]
+    assert last is None
 
 
 def test_times_none_serves_all_that_follow() -> None:
-    answers = islice(answers_of([FakeAnswer(status=503, times=2), FakeAnswer("ok", times=None)]), 5)
+    answers = given([FakeAnswer(status=503, times=2), FakeAnswer("ok", times=None)], 5)
     assert [answer.status for answer in answers] == [503, 503, 200, 200, 200]
 
 
 def test_what_is_no_answer_is_refused_before_the_first_request() -> None:
-    with pytest.raises(TypeError, match="not with 3"):
-        answers_of(["a", 3])  # type: ignore[list-item]  # that is the point
+    with pytest.raises(TypeError, match="answer 2 must be a str, a FakeAnswer or an object, not 3"):
+        answers_of(["a", 3])
 
 
 @pytest.mark.parametrize(
@@ -171,19 +187,25 @@ def test_a_plain_answer_is_a_head_its_pieces_and_an_ending() -> None:
     assert planned[-1].data == b"data: [DONE]\n\n"
 
 
-def test_a_pace_pauses_between_pieces_and_its_seed_repeats() -> None:
-    def pauses(seed: int) -> list[Any]:
+def test_a_pace_says_when_each_piece_is_due_and_its_seed_repeats() -> None:
+    def due(seed: int) -> list[Any]:
         answer = FakeAnswer(["a"] * 20, pace=Pace(10, jitter=0.5, seed=seed))
-        return [step.seconds for step in steps(answer) if isinstance(step, Pause)]
+        return [step.at for step in steps(answer) if isinstance(step, Until)]
 
-    assert pauses(1) == pauses(1) != pauses(2)
-    assert len(pauses(1)) == 19
-    assert all(0.05 <= pause <= 0.15 for pause in pauses(1))
+    assert due(1) == due(1) != due(2)
+    assert (len(due(1)), due(1)[0]) == (20, 0.0)
+    assert all(0.05 <= after - before <= 0.15 for before, after in pairwise(due(1)))
 
 
 def test_a_pace_without_jitter_is_even() -> None:
     answer = FakeAnswer(["a"] * 3, pace=20)
-    assert [step.seconds for step in steps(answer) if isinstance(step, Pause)] == [0.05, 0.05]
+    assert [step.at for step in steps(answer) if isinstance(step, Until)] == [0.0, 0.05, 0.1]
+
+
+def test_an_answer_in_one_body_takes_as_long_as_its_stream() -> None:
+    answer = FakeAnswer(["a"] * 3, pace=20)
+    (pause,) = [step for step in steps(answer, stream=False) if isinstance(step, Pause)]
+    assert pause.seconds == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize(

@@ -52,10 +52,14 @@ async def test_a_text_answers_every_request() -> None:
 
 
 async def test_a_list_answers_in_turn_and_then_says_so() -> None:
-    async with FakeServer(["one", FakeAnswer(status=503, times=2), "two"]) as server:
-        answers = [await post(server) for _ in range(5)]
+    script = FakeServer(["one", FakeAnswer(status=503, times=2), "two"], check=False)
+    async with script as server:
+        answers = [await post(server, chat_body("more")) for _ in range(5)]
     assert [status for status, _, _ in answers] == [200, 503, 503, 200, 410]
-    assert json.loads(answers[4][2])["error"]["message"] == "the script of 4 answers is used up"
+    assert json.loads(answers[4][2])["error"]["message"] == (
+        "the script of 4 answers is used up: asked for POST /v1/chat/completions 'more', "
+        "the script had 1 'one', 2 status 503, 3 'two'"
+    )
 
 
 async def test_a_function_answers_what_the_request_asks() -> None:
@@ -79,14 +83,12 @@ async def test_a_coroutine_function_may_hold_the_answer_back() -> None:
         assert content_of((await posted)[2]) == "now"
 
 
-async def test_a_function_that_fails_is_an_error_of_the_server(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    async with FakeServer(lambda request: str(1 // len(request.text[:0]))) as server:
+async def test_a_function_that_fails_is_a_410_which_nobody_retries() -> None:
+    fails = FakeServer(lambda request: str(1 // len(request.text[:0])), check=False)
+    async with fails as server:
         status, _, body = await post(server)
-    assert status == 500
+    assert status == 410
     assert "ZeroDivisionError" in json.loads(body)["error"]["message"]
-    assert "the script function failed" in caplog.text
 
 
 async def test_an_error_status_has_its_length_and_retry_after() -> None:
@@ -216,7 +218,7 @@ async def test_a_prompt_of_many_megabytes_is_taken() -> None:
 
 @pytest.mark.parametrize("path", ["/chat/completions", "/chat/completions/"])
 async def test_other_paths_and_methods_are_told_apart(path: str) -> None:
-    async with FakeServer("Hello") as server:
+    async with FakeServer("Hello", check=False) as server:
         assert (await get(server, path)) == (405, b'{"detail":"Method Not Allowed"}')
         assert (await post(server, path="/nothing"))[::2] == (404, b'{"detail":"Not Found"}')
         status, models = await get(server, "/models")
@@ -546,7 +548,7 @@ async def test_exit_is_fast_when_nobody_reads() -> None:
         writer.transport.pause_reading()  # type: ignore[attr-defined]  # a ReadTransport too
         await server.until(lambda: server.requests and server.requests[0].status == 200)
         start = time.monotonic()
-    assert time.monotonic() - start < 0.5
+    assert time.monotonic() - start < 2, "a busy machine's share of it"
     writer.close()
 
 
@@ -578,7 +580,7 @@ async def test_ipv6_urls_have_their_brackets() -> None:
 @pytest.mark.parametrize("options", [{"dialect": "g5f"}, {"memory": "elephant"}])
 def test_an_unknown_option_is_refused_by_name(options: dict[str, Any]) -> None:
     ((name, value),) = options.items()
-    with pytest.raises(ValueError, match=f"{name}='{value}': one of "):
+    with pytest.raises(ValueError, match=f"{name}='{value}': must be one of "):
         FakeServer("Hello", **options)
 
 

@@ -1,0 +1,48 @@
+"""Who may ask: nobody's web page uses up a developer's script. No I/O.
+
+A page in a browser can send requests to a server on loopback: from its own address without
+asking (a form, a "simple" request), and under a name of its own that resolves to 127.0.0.1.
+The first cannot have a JSON content type and has an ``Origin``; the second has a ``Host`` that
+is not a name of this machine.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+__all__ = ["is_loopback", "refusal"]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this name or address is of this machine alone."""
+    name = host.strip("[]").lower().rstrip(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def refusal(method: str, headers: Mapping[str, str], listening: str) -> tuple[int, str] | None:
+    """Status and message for a request that a foreign page may have sent; None: it may pass.
+
+    listening: the host this server listens on. Only on loopback are names checked: whoever
+    listens on a network has chosen to be reached under other ones.
+    """
+    host = urlsplit(f"//{headers.get('Host', '')}").hostname if "[" not in listening else None
+    if is_loopback(listening) and host and not is_loopback(host):
+        told = f"this server listens on {listening} and does not answer for the host {host!r}"
+        return 403, f"{told}: use localhost or 127.0.0.1, or start it with another host"
+    origin = headers.get("Origin", "")
+    page = urlsplit(origin).hostname if origin and origin != "null" else origin
+    if origin and not is_loopback(page or ""):
+        return 403, f"this server does not answer the web page of {origin}"
+    if method != "POST":
+        return None
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind.endswith(("/json", "+json")) or (not kind and not origin):
+        return None
+    return 415, f"the content type is {kind or 'missing'!r}: send the body as application/json"

@@ -1,0 +1,301 @@
+"""One request in, one answer out. I/O through aiohttp.web.
+
+In: an HTTP request, and the script. Out: the response, and what the record says of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import inspect
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from .answer import FakeAnswer
+from .cassette import Cassette, Take
+from .catalogue import Catalogue
+from .completions import Completions
+from .control import control
+from .demo import demo
+from .envelope import Envelope, envelope_of
+from .guard import refusal
+from .memory import Memory, MemoryKind, Turn
+from .openai import OpenAI, to_json
+from .plan import plan
+from .playback import Playback
+from .providers import FakeProvider, Providers, Route
+from .record import Record
+from .recorder import Recorder
+from .replay import replay
+from .request import Request, problem_of, read_request
+from .script import Answers, NoAnswerError, Planned, Script, answers_of, as_answer
+from .strict import refusal_of
+
+__all__ = ["Options", "Service"]
+
+_LOG = logging.getLogger("async_copilot.fake_server")
+_COMPLETIONS = re.compile(r"/v1/completions/?")
+_RESPONSES = re.compile(r"(?:/v1|/openai/v1|/openai|/api/[^/]+)?/responses(?:/.*)?")
+_JSON = {"Content-Type": "application/json"}
+# Where nothing has come for so long a client that sends its body in pieces is believed dead.
+_BODY_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a server was told to be; ``FakeServer`` says what each means."""
+
+    dialect: OpenAI
+    memory: MemoryKind
+    providers: Providers
+    models: Sequence[str]
+    api_key: str | None
+    strict: bool
+    host: str
+    max_body: int
+    control: bool
+
+
+class Service:
+    """Answers requests by a script and keeps the record."""
+
+    def __init__(self, script: Script | Recorder | None, options: Options, record: Record) -> None:
+        self.record = record
+        self.memory = Memory(options.memory, bounded=record.most is not None)
+        self._options = options
+        self._catalogue = Catalogue(options.models, options.providers, options.dialect)
+        self._calls = 0
+        self.script(script)
+
+    def script(self, script: Script | Recorder | None) -> None:
+        """From now on requests are answered by this script, from its beginning."""
+        self.recorder = script if isinstance(script, Recorder) else None
+        chosen: Any = demo if script is None or self.recorder else script
+        self.answers: Answers | None = None if callable(chosen) else answers_of(chosen)
+        self._function: Callable[[Request], Any] = chosen if callable(chosen) else demo
+        listed = chosen if isinstance(chosen, list | tuple) else [chosen]
+        cassettes = [one for one in listed if isinstance(one, Cassette)]
+        self._pages = {key: take for one in cassettes for key, take in one.pages.items()}
+        self._script = script
+
+    def reset(self) -> None:
+        """The script begins again; requests and conversations are forgotten."""
+        self.script(self._script)
+        self.memory.forget()
+        self.record.clear()
+
+    # ---- one request
+
+    async def respond(
+        self, http: web.BaseRequest, connection: int, listens: Callable[[], bool]
+    ) -> web.StreamResponse:
+        """The response to one request, sent; what it was goes to the log, its prompt does not."""
+        started = time.monotonic()
+        status, note = 0, ""
+        try:
+            response = await self._respond(http, connection, started, listens)
+            status = response.status
+        except asyncio.CancelledError:
+            note = ", the client left" if listens() else ", cut"
+            raise
+        finally:
+            took = time.monotonic() - started
+            _LOG.info("%s %s %s, %.3f s%s", http.method, http.path, status or "-", took, note)
+        return response
+
+    async def _respond(
+        self,
+        http: web.BaseRequest,
+        connection: int,
+        started: float,
+        listens: Callable[[], bool],
+    ) -> web.StreamResponse:
+        if (refused := refusal(http.method, http.headers, self._options.host)) is not None:
+            return self._unexpected(http, *refused)
+        if http.headers.get("Expect", "").lower() == "100-continue" and http.transport:
+            http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        raw = await self._body(http)
+        if raw is None:
+            limit = f"the body is longer than {self._options.max_body} bytes"
+            response = self._unexpected(http, 413, f"{limit}: raise max_body")
+            response.force_close()
+            return response
+        if self._options.control and http.path.startswith("/_fake/") and self._may_ask(http):
+            answered = control(self, http.method, http.path, raw)
+            return _json(*(answered or (404, {"error": {"message": "not a page of /_fake"}})))
+        dialect = self._chat_dialect(http.method, http.path, http.query_string)
+        if dialect is None:
+            return await self._page(http, raw)
+        request = read_request(http.method, http.path, http.headers, raw)
+        request.connection = connection
+        self.record.add(request)
+        try:
+            return await self._chat(http, request, dialect)
+        except (asyncio.CancelledError, ConnectionError):
+            if listens() and not request.dropped:
+                request.left = time.monotonic() - started
+            raise asyncio.CancelledError from None
+        finally:
+            if request.left is None:
+                request.ended = time.monotonic() - started
+            self.record.news()
+
+    async def _body(self, http: web.BaseRequest) -> bytes | None:
+        """The whole body (not http.read(), which has a limit of its own); None: too long."""
+        blocks: list[bytes] = []
+        size = 0
+        while not http.content.at_eof():
+            async with asyncio.timeout(_BODY_SECONDS):
+                block = await http.content.readany()
+            size += len(block)
+            if size > self._options.max_body:
+                return None
+            blocks.append(block)
+        return b"".join(blocks)
+
+    # ---- a chat
+
+    def _chat_dialect(self, method: str, path: str, query: str) -> OpenAI | None:
+        if method != "POST":
+            return None
+        if self._options.dialect.chat_path(path, query):
+            return self._options.dialect
+        return Completions() if _COMPLETIONS.fullmatch(path) else None
+
+    async def _chat(
+        self, http: web.BaseRequest, request: Request, dialect: OpenAI
+    ) -> web.StreamResponse:
+        if self.recorder is not None:
+            return await self.recorder.pass_on(http, request)
+        route = self._options.providers.route(request.provider)
+        turn = self.memory.turn(request, route or Route(FakeProvider("Copilot", memory="none")))
+        request.known = turn.known
+        answer: Planned | None = self._refused(http, request, dialect, turn)
+        if answer is None and route is None:
+            body = dialect.no_provider(request.provider or "", envelope_of(request, turn))
+            answer = FakeAnswer(status=404, headers=_JSON, body=body)
+        if answer is None and turn.failure:
+            envelope = envelope_of(request, turn)
+            answer = dialect.failure(turn.failure, envelope, stream=request.stream)
+        if answer is None:
+            answer = await self._pick(request)
+            if isinstance(answer, Take) or (answer.status == 200 and answer.body is None):
+                self.memory.keep(turn, request)
+        return await self._play(http, request, dialect, answer, turn)
+
+    async def _play(
+        self,
+        http: web.BaseRequest,
+        request: Request,
+        dialect: OpenAI,
+        answer: Planned,
+        turn: Turn,
+    ) -> web.StreamResponse:
+        playback = Playback(http, request, self.record.news)
+        if isinstance(answer, Take):
+            await playback.run(replay(answer, dialect, envelope_of(request, turn)))
+            return await playback.finish(close=False)
+        envelope = envelope_of(request, turn, answer, self._calls + 1)
+        self._calls += len(answer.tool_calls) * envelope.choices
+        await playback.run(plan(answer, dialect, envelope, stream=request.stream))
+        return await playback.finish(close=dialect.closes and request.stream)
+
+    def _refused(
+        self, http: web.BaseRequest, request: Request, dialect: OpenAI, turn: Turn
+    ) -> FakeAnswer | None:
+        """The answer to a request that brings no key, or no chat that OpenAI would take."""
+        envelope = envelope_of(request, turn)
+        if not self._may_ask(http):
+            status, headers, body = dialect.unauthorized(envelope)
+            return FakeAnswer(status=status, headers=headers | _JSON, body=body)
+        if problem := problem_of(request):
+            status, body = dialect.refused(problem, envelope)
+            return FakeAnswer(status=status, headers=_JSON, body=body)
+        refused = refusal_of(request.body) if self._options.strict and request.is_chat else None
+        return None if refused is None else FakeAnswer(status=400, error=refused)
+
+    def _may_ask(self, http: web.BaseRequest) -> bool:
+        """Whether the request has the server's key, if it has one."""
+        if self._options.api_key is None:
+            return True
+        given = (http.headers.get(name, "") for name in self._options.dialect.key_headers)
+        keys = [key.removeprefix("Bearer ").encode(errors="surrogateescape") for key in given]
+        return any(hmac.compare_digest(key, self._options.api_key.encode()) for key in keys)
+
+    async def _pick(self, request: Request) -> Planned:
+        """The script's answer; where it has none, or fails, a 410, which no client retries."""
+        try:
+            if self.answers is not None:
+                return self.answers.pick(request)
+            said = self._function(request)
+            return as_answer(
+                await said if inspect.isawaitable(said) else said, "what the function returned"
+            )
+        except NoAnswerError as error:
+            self.record.missed(str(error))
+            return FakeAnswer(status=410, error=str(error))
+        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as error:  # noqa: BLE001  # a failed assertion, and pytest.fail too
+            self.record.failed(error)
+            text = f"the script function raised {type(error).__name__}: {error}"
+            return FakeAnswer(status=410, error=text)
+
+    # ---- everything but a chat
+
+    async def _page(self, http: web.BaseRequest, raw: bytes) -> web.StreamResponse:
+        method, path = http.method, http.path
+        take = self._pages.get((method, path))
+        page = self._catalogue.get(path) if method in ("GET", "HEAD") else None
+        if method == "POST":
+            page = self._catalogue.embeddings(path, _parsed(raw))
+        known = page is not None or take is not None or self.recorder is not None
+        if known and not self._may_ask(http):
+            status, headers, body = self._options.dialect.unauthorized(_NOBODY)
+            return web.Response(status=status, body=body, headers=headers | _JSON)
+        if self.recorder is not None:
+            request = read_request(method, path, http.headers, raw)
+            return await self.recorder.pass_on(http, request)
+        if take is not None:
+            request = read_request(method, path, http.headers, raw)
+            return await self._play(http, request, self._options.dialect, take, _NO_TURN)
+        return self._wrong(http) if page is None else _json(*page)
+
+    def _wrong(self, http: web.BaseRequest) -> web.Response:
+        """A URL that this server does not have, in the dialect's words."""
+        dialect, method, path = self._options.dialect, http.method, http.path
+        if _RESPONSES.fullmatch(path):
+            told = f"This fake server has no Responses API ({method} {path})"
+            return self._unexpected(http, 404, f"{told}: use Chat Completions.")
+        self.record.missed(f"{method} {path}: the server has no such URL")
+        if dialect.chat_path(path, http.query_string):
+            body, headers = dialect.wrong_method(method, path), {"Allow": "POST"}
+            return web.Response(status=405, body=body, headers=_JSON | headers)
+        return web.Response(status=404, body=dialect.wrong_url(method, path), headers=_JSON)
+
+    def _unexpected(self, http: web.BaseRequest, status: int, message: str) -> web.Response:
+        self.record.missed(f"{http.method} {http.path}: {message}")
+        body = self._options.dialect.plain_error(message, status)
+        return web.Response(status=status, body=body, headers=_JSON)
+
+
+_NO_TURN = Turn("Copilot", "")
+_NOBODY = Envelope("chatcmpl-none", 0, "", None, None, include_usage=False, prompt_tokens=0)
+
+
+def _json(status: int, value: Any) -> web.Response:
+    return web.Response(status=status, body=to_json(value), headers=_JSON)
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
