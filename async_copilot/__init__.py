@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         UsageError,
         WrongLoopError,
     )
+    from .models import Model, Provider
     from .observer import Observer
     from .parts import image_part, text_part, tool_result
     from .reply import Reply, content_deltas
@@ -81,9 +82,11 @@ __all__ = [
     "InvalidHTTPError",
     "InvalidRequestError",
     "MalformedDataError",
+    "Model",
     "NotFoundError",
     "Observer",
     "ProtocolError",
+    "Provider",
     "RateLimitError",
     "RedirectError",
     "Reply",
@@ -118,7 +121,7 @@ __all__ = [
 # right, as they import each other.
 _HOMES = (
     "errors wire.sse wire.chat parts transport.clocks wire.answer observer reply"
-    " conversation client runner"
+    " conversation models client runner"
 )
 
 if not TYPE_CHECKING:  # pragma: no branch  # a type checker shall see that other names do not exist

@@ -63,7 +63,8 @@ def _show(text: str) -> int:
 
 def _refuse(problem: str) -> int:
     """Print the summary that ``--json`` promises, for a command line that cannot be used."""
-    from .console.json_lines import line_of, summary  # noqa: PLC0415  # aiohttp, only now
+    from .console.deep_json import line_of  # noqa: PLC0415  # json, only now
+    from .console.json_lines import summary  # noqa: PLC0415  # aiohttp, only now
 
     _show(line_of(summary(0, ExitStatus.USAGE, problem=problem)) + "\n")
     return ExitStatus.USAGE

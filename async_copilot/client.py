@@ -15,6 +15,7 @@ from yarl import URL
 
 from .conversation import Conversation
 from .errors import ClientClosedError, Hint, InvalidRequestError, WrongLoopError
+from .models import Model, Provider, fetch_list, list_url, read_models, read_providers
 from .observer import Observer
 from .options import (
     UNSET,
@@ -29,7 +30,7 @@ from .options import (
 from .reading import Reading, Settle
 from .reply import Reply, StreamedReply
 from .transport.clocks import Timeouts
-from .transport.exchange import READ_BUFFER, Exchange, parse_url
+from .transport.exchange import READ_BUFFER, Exchange, parse_url, place
 from .transport.proxies import environment_proxy
 from .version import __version__
 from .wire.chat import Messages, request_body, request_messages
@@ -233,6 +234,34 @@ class CopilotClient:
     ) -> Conversation:
         """Return a Conversation on this client; see there for the options."""
         return Conversation(self, memory=memory, system=system, **options)
+
+    async def models(self, *, provider: str | None = None) -> list[Model]:
+        """Return the server's models, as ``GET models`` lists them.
+
+        provider: of a g4f server: return what this one offers, as ``/api/NAME/models`` does.
+
+        Raises what stream() and entering it raise, NotFoundError among them, with the same
+        clocks and retries; UnexpectedContentError where the answer is not a list.
+        """
+        names = ("models",) if provider is None else ("api", provider, "models")
+        return read_models(await self._list(*names))
+
+    async def providers(self) -> list[Provider]:
+        """Return the providers of a g4f server; other servers have no such list (404)."""
+        return read_providers(await self._list("providers"))
+
+    async def _list(self, *names: str) -> list[dict[str, Any]]:
+        url = list_url(self._url, *names)
+        exchange = Exchange(
+            self._usable_session(),
+            url,
+            b"",
+            headers=self._headers,
+            timeouts=self._timeouts,
+            max_retries=self._max_retries,
+            seen=self._seen,
+        )
+        return await fetch_list(exchange, place(url))
 
     async def aclose(self) -> None:
         """Close the client; replies under way end with ClientClosedError."""

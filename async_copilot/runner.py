@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from .client import DEFAULT_BASE_URL, CopilotClient
 from .conversation import Conversation
 from .reply import Reply
+from .wire.chat import Messages
 from .wire.text import visible
 
 __all__ = ["GREETING", "NAME", "post_request", "run_turns", "writing"]
@@ -17,7 +18,8 @@ __all__ = ["GREETING", "NAME", "post_request", "run_turns", "writing"]
 GREETING = "Hello, I am Heiner. How are you?"
 NAME = "Tell me something about my name."
 
-Take: TypeAlias = Callable[[Conversation, str], Awaitable[Reply]]
+Message = TypeVar("Message", bound=Messages)
+Take: TypeAlias = Callable[[Conversation, Message], Awaitable[Reply]]
 """Takes one turn: a conversation and a message in, the reply out when it has ended."""
 
 
@@ -44,7 +46,9 @@ async def post_request() -> None:
         await run_turns(client.conversation(), (GREETING, NAME), writing(write))
 
 
-async def run_turns(conversation: Conversation, messages: Iterable[str], take: Take) -> list[Reply]:
+async def run_turns(
+    conversation: Conversation, messages: Iterable[Message], take: Take[Message]
+) -> list[Reply]:
     """Take the turns one after the other; return their replies.
 
     take: takes one turn and shows it. The next turn begins only after it has returned:
@@ -53,7 +57,7 @@ async def run_turns(conversation: Conversation, messages: Iterable[str], take: T
     return [await take(conversation, message) for message in messages]
 
 
-def writing(write: Callable[[str], object]) -> Take:
+def writing(write: Callable[[str], object]) -> Take[str]:
     """Return a way to take turns that writes their answers, with a blank line between them.
 
     write: called with each delta as it comes, and with the line ends and blank lines. It

@@ -128,7 +128,7 @@ class WireServer:
                 head = await reader.readuntil(b"\r\n\r\n")
                 length = int(head_of(b"HTTP/1.1 0 " + head)[2]["content-length"])
                 body = await reader.readexactly(length)
-                request = json.loads(body)
+                request = json.loads(body or b"{}")
                 self.bodies.append(body)
                 self.heads.append(head)
                 self.requests.append(request)

@@ -6,24 +6,14 @@ Imports neither aiohttp nor asyncio, so that ``--help`` and ``--version`` answer
 from __future__ import annotations
 
 import argparse
-import math
-import re
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
 
 from ..version import __version__
+from .argument_values import count, field, header, path_of, seconds
 from .exit_status import ExitStatus
 
-__all__ = [
-    "CLOCKS",
-    "DEFAULT_URL",
-    "PROGRAM",
-    "TextAskedError",
-    "UsageProblemError",
-    "parsed",
-    "path_of",
-]
+__all__ = ["CLOCKS", "DEFAULT_URL", "PROGRAM", "TextAskedError", "UsageProblemError", "parsed"]
 
 PROGRAM = "async-copilot"
 DEFAULT_URL = "http://localhost:1337/v1"
@@ -33,8 +23,6 @@ CLOCKS = {
     "stall": "longest wait with bytes, but none of the answer (600)",
     "total": "longest wait for one answer in all (off)",
 }
-
-_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
 
 _DESCRIPTION = """\
 Talk to a chat-completions server, above all g4f's Copilot on localhost. The answer is
@@ -47,9 +35,11 @@ examples:
   {program} --demo                                 try it without any server
   {program} "Hi, I am Ann" "Who am I?"             two turns of one conversation
   git diff | {program} "Review this change"        the pipe goes under the message
-  {program} - < question.txt                       the message itself from stdin
-  {program} -i --save chat.json                    chat, and keep the conversation
-  {program} --resume chat.json "And then?"         go on with it
+  {program} < question.txt                         the message itself from stdin
+  {program} -a photo.jpg "What is this?"           an image, or a text file, with it
+  {program} -i                                     chat
+  {program} -c "And then?"                         go on with the last chat
+  {program} -o temperature=0.2 "Hi"                any field of the request
   {program} --memory client --url https://api.example.com/v1 --model large \\
                 --api-key-env EXAMPLE_KEY "Hi"         any other server
   {program} --json "Hi" | tail -n 1                verdict, text, usage, timing
@@ -61,6 +51,7 @@ environment (an option wins over its variable):
   ASYNC_COPILOT_MODEL     the model, "" (the server chooses) by default
   ASYNC_COPILOT_PROVIDER  g4f's provider, Copilot by default
   ASYNC_COPILOT_HISTORY   a file that keeps what was typed in chats; none by default
+  ASYNC_COPILOT_KEEP      0: keep no chats, as --no-keep
   NO_COLOR                set to anything: no dimmed text
 
 exit status:
@@ -103,6 +94,17 @@ class _Show(argparse.Action):
         raise TextAskedError(self.const or parser.format_help())
 
 
+class _KeyItself(argparse.Action):
+    """``--api-key``, which there is not: its value must not be seen, even in the complaint."""
+
+    def __call__(self, *_: Any) -> NoReturn:
+        raise UsageProblemError(
+            "there is no --api-key, since every user of the machine could read it in the list "
+            "of processes; set the environment variable ASYNC_COPILOT_API_KEY, or name "
+            "another one with --api-key-env"
+        )
+
+
 def _parser() -> _Parser:
     statuses = [f"  {status.value:<4} {status.meaning}" for status in ExitStatus]
     parser = _Parser(
@@ -131,11 +133,20 @@ def _add_conversation(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="message",
         help="the turns of one conversation; - reads one from stdin; a pipe or file on stdin "
-        "is put under the first",
+        "is put under the first, or is the message where none is given",
     )
     group = parser.add_argument_group("conversation")
     add = group.add_argument
     add("-i", "--interactive", action="store_true", help="chat, after the messages if any")
+    add(
+        "-a",
+        "--attach",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="send an image or a text file with the first message; - is stdin; may be repeated",
+    )
+    add("--no-stdin", dest="stdin", action="store_false", help="do not read a pipe on stdin")
     add(
         "--memory",
         choices=("server", "client"),
@@ -149,25 +160,45 @@ def _add_conversation(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="g4f's provider, Copilot by default; '' sends none",
     )
-    add("--save", type=path_of, metavar="FILE", help="keep the conversation in FILE")
+    add(
+        "-o",
+        "--option",
+        action="append",
+        dest="fields",
+        default=[],
+        type=field,
+        metavar="NAME=VALUE",
+        help="a field of each request, its value as JSON or text; may be repeated",
+    )
+    add("-c", "--continue", dest="goes_on", action="store_true", help="go on with the last chat")
+    add("--save", type=path_of, metavar="FILE", help="keep the conversation in FILE, a new file")
     add("--resume", type=path_of, metavar="FILE", help="go on with the one kept in FILE")
+    add(
+        "--keep",
+        action=argparse.BooleanOptionalAction,
+        help="keep the conversation for -c; chats begun with -i or -c are kept by default",
+    )
 
 
 def _add_server(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--url", help=f"base URL of the server; {DEFAULT_URL} by default")
     add("--demo", action="store_true", help="talk to a built-in demo instead of a server")
+    add("--models", action="store_true", help="list the models, of --provider if it is given")
+    add("--providers", action="store_true", help="list the providers of a g4f server")
     add(
         "--api-key-env",
         metavar="NAME",
         help="the environment variable that holds the key; ASYNC_COPILOT_API_KEY by default",
     )
+    add("--api-key", action=_KeyItself, nargs="?", help=argparse.SUPPRESS)
+    add("--cacert", type=path_of, metavar="FILE", help="trust the certificates in FILE (PEM), too")
     add(
         "--header",
         action="append",
         dest="headers",
         default=[],
-        type=_header,
+        type=header,
         metavar="'NAME: VALUE'",
         help="a header for each request; may be repeated",
     )
@@ -176,12 +207,12 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         add(
             *names,
             dest=f"timeout_{name}",
-            type=_seconds,
+            type=seconds,
             default=argparse.SUPPRESS,
             metavar="S",
             help=f"{meaning}; seconds, or off",
         )
-    add("--retries", type=_count, default=2, metavar="N", help="send again at most N times (2)")
+    add("--retries", type=count, default=2, metavar="N", help="send again at most N times (2)")
     add(
         "--no-strict",
         dest="strict",
@@ -194,6 +225,13 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--json", action="store_true", help="events as JSON, one a line; the last sums up")
     add("--reasoning", action="store_true", help="show the model's reasoning on stderr")
+    add(
+        "--think-tags",
+        dest="think",
+        action="store_false",
+        help="leave <think>...</think> in the answer; by default that is reasoning",
+    )
+    add("--media", type=path_of, metavar="FOLDER", help="save images and sounds of answers there")
     add("--stats", action="store_true", help="times and rates of each answer on stderr")
     add("--verbose", action="store_true", help="log requests, retries and clocks on stderr")
     add(
@@ -201,36 +239,3 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="show the first request as it would be sent, secrets masked, and send nothing",
     )
-
-
-# ------------------------------------------------------------------ values
-
-
-def _seconds(text: str) -> float | None:
-    if text.lower() == "off":
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not (seconds > 0 and math.isfinite(seconds)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not seconds above 0; off: no limit")
-    return seconds
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is no count: 0, 1, 2, ...")
-    return int(text)
-
-
-def _header(text: str) -> tuple[str, str]:
-    found = _HEADER.fullmatch(text)
-    if found is None:
-        # Not the text itself: it may hold a secret.
-        raise argparse.ArgumentTypeError("it looks like 'Name: value', on one line")
-    return found[1], found[2].strip()
-
-
-def path_of(text: str | None) -> Path | None:
-    return Path(text).expanduser() if text else None

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from .argument_parser import CLOCKS, DEFAULT_URL, UsageProblemError, parsed, path_of
+from .argument_parser import CLOCKS, DEFAULT_URL, UsageProblemError, parsed
+from .argument_values import path_of
+from .kept_chats import chats_folder
 
 __all__ = ["Options", "parse"]
 
@@ -15,15 +18,27 @@ __all__ = ["Options", "parse"]
 class Options:
     """What the command line and the environment ask for.
 
+    attach: paths, or "-" for stdin.
+    stdin: False leaves a pipe on stdin unread.
+    fields: of each request, beside those that have an option of their own.
     memory, model, provider, system: None where nothing was said.
     timeouts: the clocks that were set, in seconds; None turns one off.
+    goes_on: go on with the last chat that was kept.
+    keep: the conversation in ``chats``, the folder for that.
+    think: <think>...</think> that opens an answer is reasoning.
     """
 
     messages: tuple[str, ...] = ()
     interactive: bool = False
+    attach: tuple[str, ...] = ()
+    stdin: bool = True
+    fields: Mapping[str, Any] = field(default_factory=dict)
     demo: bool = False
+    models: bool = False
+    providers: bool = False
     url: str = DEFAULT_URL
     api_key: str | None = field(default=None, repr=False)
+    cacert: Path | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     memory: str | None = None
     system: str | None = None
@@ -34,10 +49,15 @@ class Options:
     strict: bool = True
     save: Path | None = None
     resume: Path | None = None
+    goes_on: bool = False
+    keep: bool = False
+    chats: Path | None = None
     dry_run: bool = False
     json: bool = False
     stats: bool = False
     reasoning: bool = False
+    think: bool = True
+    media: Path | None = None
     verbose: bool = False
     color: bool = True
     history: Path | None = None
@@ -46,45 +66,65 @@ class Options:
 def parse(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
     """Return the options; raise UsageProblemError or TextAskedError."""
     given = parsed(argv)
+    del given["api_key"]
     clocks = {name: given.pop(f"timeout_{name}") for name in CLOCKS if f"timeout_{name}" in given}
     key_name = given.pop("api_key_env")
     key = environ.get(key_name or "ASYNC_COPILOT_API_KEY", "").strip() or None
     if key_name and key is None:
         raise UsageProblemError(f"--api-key-env {key_name}: that variable is not set")
     # What a saved conversation says goes before the environment, but not before an option.
-    fallback = {} if given["resume"] else environ
+    fallback = {} if given["resume"] or given["goes_on"] else environ
+    keep = _keeps(given, environ)
     options = Options(
         **given
         | {
             "messages": tuple(given["messages"]),
+            "attach": tuple(given["attach"]),
             "headers": tuple(given["headers"]),
+            "fields": dict(given["fields"]),
             "url": given["url"] or environ.get("ASYNC_COPILOT_URL") or DEFAULT_URL,
             "model": _first(given["model"], fallback.get("ASYNC_COPILOT_MODEL")),
             "provider": _first(given["provider"], fallback.get("ASYNC_COPILOT_PROVIDER")),
             "timeouts": clocks,
+            "keep": keep,
         },
         api_key=None if given["demo"] else key,
         color=not environ.get("NO_COLOR") and environ.get("TERM") != "dumb",
         history=path_of(environ.get("ASYNC_COPILOT_HISTORY")),
+        chats=chats_folder(environ) if keep or given["goes_on"] else None,
     )
     _check(options, url_given=given["url"] is not None)
     return options
 
 
+def _keeps(given: Mapping[str, Any], environ: Mapping[str, str]) -> bool:
+    """True for a conversation to go on with later; one in a file of its own is kept there."""
+    if given["save"]:
+        return False
+    if given["keep"] is not None:
+        return bool(given["keep"])
+    return environ.get("ASYNC_COPILOT_KEEP") != "0" and (given["interactive"] or given["goes_on"])
+
+
 def _check(options: Options, *, url_given: bool) -> None:
     """Refuse options that contradict each other."""
+    reads = options.messages.count("-") + options.attach.count("-")
+    lists = options.models or options.providers
+    asks = options.messages or options.interactive
     if "" in options.messages:
         raise UsageProblemError("a message is empty")
-    if options.messages.count("-") > 1:
+    if reads > 1:
         raise UsageProblemError("- stands for all of stdin, so it can be given once only")
-    if options.interactive and "-" in options.messages:
-        raise UsageProblemError("-i reads what is typed from stdin, so - cannot")
+    if reads and not options.stdin:
+        raise UsageProblemError("--no-stdin leaves stdin unread, so - cannot be")
     if options.demo and url_given:
         raise UsageProblemError("--demo brings its own server, so --url has no meaning with it")
     if options.dry_run and (options.interactive or options.json or options.demo):
         raise UsageProblemError("--dry-run sends nothing: not with -i, --json or --demo")
-    if options.resume and not (options.messages or options.interactive):
-        raise UsageProblemError("--resume goes on with a conversation: give a message, or -i")
+    if lists and (asks or options.attach or options.dry_run or options.resume or options.goes_on):
+        raise UsageProblemError("--models and --providers list and do nothing else: no message")
+    if options.goes_on and options.resume:
+        raise UsageProblemError("-c goes on with the last chat, --resume with FILE: give one")
 
 
 def _first(option: str | None, variable: str | None) -> str | None:

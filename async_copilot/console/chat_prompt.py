@@ -11,63 +11,101 @@ from __future__ import annotations
 import contextlib
 import os
 import select
+import signal
 import sys
+import threading
+from collections.abc import Iterator
 from io import TextIOWrapper
-from pathlib import Path
-from types import ModuleType
-from typing import Self
+from types import FrameType, ModuleType
+from typing import NoReturn
+
+from .history_file import HistoryFile
 
 __all__ = ["ChatPrompt"]
 
 PROMPT = "> "
+MORE = ". "  # where a message goes on
 PASTE_PAUSE = 0.03  # seconds; a terminal delivers the lines of a paste faster
 
 
 class ChatPrompt:
-    """Reads messages; ``with`` reads and writes the file of what was typed before.
+    """Reads messages.
 
-    history: that file, or None.
+    history: what was typed in earlier chats, or None.
+    typed: a person types; else a program writes into a pipe.
     """
 
-    def __init__(self, history: Path | None = None) -> None:
+    def __init__(self, history: HistoryFile | None = None) -> None:
         self.typed = _is_terminal(sys.stdin)
         self._history = history
-        # Only with both can input() edit. Importing readline without a terminal may
-        # write an escape sequence into the output.
-        self._edited = self.typed and _is_terminal(sys.stdout)
-        self._readline = _readline() if self._edited else None
+        self._screen = _screen() if self.typed else None
+        self._readline: ModuleType | None = None
+        self._last = ""
+        if self._screen is not None:
+            with _as_stdout(self._screen):
+                self._readline = _readline()
+        if self._readline is not None and history is not None:
+            for entry in history.entries():
+                self._readline.add_history(entry)
         if isinstance(sys.stdin, TextIOWrapper):
             sys.stdin.reconfigure(errors="replace")
 
     def read(self) -> str | None:
-        """Return the next message, None at the end of the input."""
-        line = self._line(PROMPT)
-        if line is None:
-            if self.typed and sys.stderr is not None:
+        """Return the next message, None at the end of the input.
+
+        A line that ends with a backslash goes on in the next one. What was typed before
+        the prompt came is a message a line: it was typed while an answer streamed.
+        """
+        if not self.typed:
+            return self._line(PROMPT)
+        text = self._lines(PROMPT)
+        if text is None:
+            if sys.stderr is not None:
                 sys.stderr.write("\n")  # Ctrl-D leaves the cursor behind the prompt
             return None
+        # An empty line after it leaves the backslash what it is.
+        while _goes_on(text) and (more := self._lines(MORE)):
+            text = f"{text[:-1]}\n{more}"
+        self.remember(text)
+        return text
+
+    def remember(self, text: str) -> None:
+        """Let the up key bring a message back, whole."""
+        if text.strip() and text != self._last:
+            self._last = text
+            if self._readline is not None:
+                self._readline.add_history(text)
+            if self._history is not None:
+                self._history.add(text)
+
+    def _lines(self, prompt: str) -> str | None:
+        """Return a line, or several that were pasted."""
+        waited = _more_is_there(0)
+        line = self._line(prompt)
+        if line is None or waited:
+            return line
         lines = [line]
-        while self.typed and _more_is_there() and (line := self._line("")) is not None:
+        while _more_is_there(PASTE_PAUSE) and (line := self._line("")) is not None:
             lines.append(line)
         return "\n".join(lines)
 
-    def __enter__(self) -> Self:
-        if self._readline is not None and self._history is not None:
-            with contextlib.suppress(OSError):
-                self._readline.read_history_file(self._history)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._readline is not None and self._history is not None:
-            with contextlib.suppress(OSError):
-                # Readable for its owner only, from the start.
-                os.close(os.open(self._history, os.O_WRONLY | os.O_CREAT, 0o600))
-                self._readline.write_history_file(self._history)
-
     def _line(self, prompt: str) -> str | None:
-        if self._edited:
+        begun = ""
+        while True:
             try:
-                return input(prompt)
+                with _telling_return(self._readline):
+                    return self._read_line(prompt, begun)
+            except _ReturnedError as returned:
+                begun = str(returned)
+
+    def _read_line(self, prompt: str, begun: str) -> str | None:
+        if self._screen is not None:
+            if self._readline is not None:
+                insert = self._readline.insert_text
+                self._readline.set_startup_hook((lambda: insert(begun)) if begun else None)
+            try:
+                with _as_stdout(self._screen):
+                    return input(prompt)
             except EOFError:
                 return None
         if self.typed and sys.stderr is not None:
@@ -77,10 +115,66 @@ class ChatPrompt:
         return line.rstrip("\r\n") if line else None
 
 
+class _ReturnedError(Exception):
+    """The program was stopped with Ctrl-Z and is back; the text is the line that was begun."""
+
+
+@contextlib.contextmanager
+def _telling_return(readline: ModuleType | None) -> Iterator[None]:
+    """Raise _ReturnedError after Ctrl-Z and fg: the prompt and the terminal's mode are gone."""
+    number = getattr(signal, "SIGCONT", None)  # Windows has none
+    if number is None or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def returned(_: int, __: FrameType | None) -> NoReturn:
+        raise _ReturnedError("" if readline is None else readline.get_line_buffer())
+
+    previous = signal.signal(number, returned)
+    try:
+        yield
+    finally:
+        signal.signal(number, previous)
+
+
+def _goes_on(text: str) -> bool:
+    """True for an odd number of backslashes at the end, as in a shell."""
+    return (len(text) - len(text.rstrip("\\"))) % 2 == 1
+
+
 def _is_terminal(stream: object) -> bool:
     with contextlib.suppress(AttributeError, OSError, ValueError):
         return os.isatty(stream.fileno())  # type: ignore[attr-defined]
     return False
+
+
+def _screen() -> int | None:
+    """Return the terminal that shows what is typed, None where lines cannot be edited."""
+    with contextlib.suppress(AttributeError, OSError, ValueError):
+        sys.stdout.fileno()
+        for stream in (sys.stdout, sys.stderr):
+            if _is_terminal(stream):
+                return stream.fileno()
+    return None
+
+
+@contextlib.contextmanager
+def _as_stdout(screen: int) -> Iterator[None]:
+    """Let stdout be the terminal meanwhile, without which input() does not edit lines.
+
+    A terminal itself takes no more than 4,095 characters of a line, and drops the rest.
+    """
+    out = sys.stdout.fileno()
+    if screen == out:
+        yield
+        return
+    kept = os.dup(out)
+    os.dup2(screen, out)
+    try:
+        yield
+    finally:
+        os.dup2(kept, out)
+        os.close(kept)
 
 
 def _readline() -> ModuleType | None:
@@ -88,15 +182,18 @@ def _readline() -> ModuleType | None:
         import readline  # noqa: PLC0415  # only on a terminal, see ChatPrompt
     except ImportError:  # Windows: the console edits lines itself
         return None
+    readline.set_auto_history(False)  # a message is one entry, however many lines it has
     if os.environ.get("TERM") != "dumb":
         # Python turns it off, for programs that do not expect line ends in a line.
         readline.parse_and_bind("set enable-bracketed-paste on")
+    for enter in (r"\C-m", r"\C-j"):  # with Alt: a line end in the message
+        readline.parse_and_bind(rf'"\e{enter}": "\C-v\C-j"')
     return readline
 
 
-def _more_is_there() -> bool:
+def _more_is_there(seconds: float) -> bool:
     """True when another line waits to be read."""
     try:
-        return bool(select.select([sys.stdin], [], [], PASTE_PAUSE)[0])
+        return bool(select.select([sys.stdin], [], [], seconds)[0])
     except (OSError, ValueError):  # Windows asks sockets only
         return False

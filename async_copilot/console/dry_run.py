@@ -12,6 +12,7 @@ import aiohttp
 
 from ..conversation import Conversation
 from ..transport.masking import is_secret
+from .attachments import Message
 
 __all__ = ["catching_session", "shown_request"]
 
@@ -24,7 +25,7 @@ class _CaughtError(Exception):
         self.request = request
 
 
-async def shown_request(conversation: Conversation, message: str) -> str:
+async def shown_request(conversation: Conversation, message: Message) -> str:
     """Return the request of a conversation's next turn, secrets struck out.
 
     conversation: on a client whose session is a catching_session().

@@ -5,20 +5,19 @@ Only ASCII leaves, so any console can show it and nothing in it can move a curso
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 from ..conversation import Conversation
 from ..errors import CopilotError
 from ..reply import Reply
+from .attachments import text_of
+from .deep_json import line_of
 from .explain import explain
 from .screen import Screen
 from .turns import Turn
 
-__all__ = ["JsonLines", "line_of", "summary"]
+__all__ = ["JsonLines", "summary"]
 
 
 class JsonLines:
@@ -45,7 +44,7 @@ class JsonLines:
             memory=conversation.memory,
             model=conversation.model,
             provider=conversation.provider,
-            message=turn.message,
+            message=text_of(turn.message),
         )
 
     def text(self, text: str) -> None:
@@ -58,7 +57,7 @@ class JsonLines:
         self._write("retry", number=number, pause=round(pause, 3), error=described(error))
 
     def end(self, turn: Turn) -> None:
-        self._screen.write_line(line_of(summary(turn.number, turn.status, turn.reply, turn.error)))
+        self._screen.write_line(line_of(summary(turn.number, turn.status, turn)))
         self._last_status = turn.status
         if turn.error is not None:
             self._screen.remark(explain(turn.error, self.url))
@@ -66,6 +65,12 @@ class JsonLines:
     def problem(self, text: str) -> None:
         self._problem = text
         self._screen.remark(text)
+
+    def remark(self, text: str) -> None:
+        self._screen.remark(text)
+
+    def item(self, kind: str, name: str, about: str | None) -> None:
+        self._write(kind, id=name, label=about)
 
     def close(self, status: int) -> None:
         if status != self._last_status:
@@ -76,50 +81,23 @@ class JsonLines:
         self._screen.write_line(line_of({"event": event, "turn": self._turn, **values}))
 
 
-def line_of(values: dict[str, Any]) -> str:
-    try:
-        line = json.dumps(values, allow_nan=False)
-    except ValueError:  # a server may count with NaN, which is no JSON
-        line = json.dumps(_each(values, _finite))
-    return line.replace("\x7f", "\\u007f")
-
-
-def _each(value: Any, change: Callable[[float], float | None]) -> Any:
-    """Return value with every float in it changed."""
-    if isinstance(value, dict):
-        return {name: _each(item, change) for name, item in value.items()}
-    if isinstance(value, list):
-        return [_each(item, change) for item in value]
-    return change(value) if isinstance(value, float) else value
-
-
-def _finite(number: float) -> float | None:
-    return number if math.isfinite(number) else None
-
-
-def _rounded(seconds: float) -> float:
-    return round(seconds, 6)
-
-
 def summary(
-    turn: int,
-    status: int,
-    reply: Reply | None = None,
-    error: CopilotError | None = None,
-    *,
-    problem: str | None = None,
+    number: int, status: int, turn: Turn | None = None, *, problem: str | None = None
 ) -> dict[str, Any]:
     """Return the ``end`` of a turn, or of a program that came to no turn."""
-    told = Reply() if reply is None else reply
+    told = Reply() if turn is None or turn.reply is None else turn.reply
+    error = None if turn is None else turn.error
+    reasoning, text = ("", "") if turn is None else turn.said
     failure = None if problem is None else {"kind": None, "message": problem}
     return {
         "event": "end",
-        "turn": turn,
+        "turn": number,
         "exit_status": int(status),
         "end": told.end and told.end.value,
-        "text": told.text,
-        "reasoning": told.reasoning,
+        "text": text,
+        "reasoning": reasoning,
         "refusal": told.refusal,
+        "tool_calls": [asdict(call) for call in told.tool_calls],
         "finish_reason": told.finish_reason,
         "usage": told.usage,
         "model": told.model,
@@ -129,9 +107,18 @@ def summary(
         "http_status": told.status,
         "skipped": told.skipped,
         "remembered": told.remembered,
-        "timing": _each(asdict(told.timing), _rounded),
+        "timing": _rounded(asdict(told.timing)),
         "error": failure if error is None else described(error),
     }
+
+
+def _rounded(value: Any) -> Any:
+    """Return times to the microsecond."""
+    if isinstance(value, dict):
+        return {name: _rounded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return round(value, 6) if isinstance(value, float) else value
 
 
 def described(error: CopilotError) -> dict[str, Any]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from ..conversation import Conversation
 from ..errors import CopilotError
 from ..reply import Reply
-from ..wire.answer import End
+from ..wire.answer import End, ToolCall
+from ..wire.media import MediaText
+from .attachments import text_of
 from .explain import explain
 from .screen import Screen
 from .stats import stats_line
@@ -19,24 +21,38 @@ _CUT_REASONS = {
 }
 
 
+MAX_ARGUMENTS = 400  # characters of a tool call's arguments; --json has them all
+
+
 class PlainView:
     """What a person reads.
 
     reasoning: show that, too.  stats: and how long everything took.
+    questions: show also what is asked, where nobody has typed it.
     """
 
-    def __init__(self, screen: Screen, *, reasoning: bool, stats: bool) -> None:
+    def __init__(
+        self, screen: Screen, *, reasoning: bool, stats: bool, questions: bool = False
+    ) -> None:
         self.whole = reasoning
         self.url = ""
         self._screen = screen
         self._stats = stats
+        self._questions = questions
+        # On a terminal media is a short line; in a pipe it is what the answer has.
+        self._media = MediaText() if screen.shows else None
 
     def start(self, turn: Turn, conversation: Conversation) -> None:
         self._screen.separate()
+        if self._questions and self._screen.terminal:
+            self._screen.note(f"> {text_of(turn.message)}")
         self._screen.sign.start()
 
     def text(self, text: str) -> None:
-        self._screen.write(text)
+        if self._media is not None:
+            text = self._media.feed(text)
+        if text:
+            self._screen.write(text)
 
     def reasoning(self, text: str) -> None:
         self._screen.aside(text)
@@ -47,13 +63,15 @@ class PlainView:
 
     def end(self, turn: Turn) -> None:
         screen, reply = self._screen, turn.reply
+        if self._media is not None and (rest := self._media.finish()):
+            screen.write(rest)
         if turn.error is None and not turn.interrupted:
-            screen.write("\n")
+            screen.finish()
         else:
             screen.end_line()
         screen.sign.stop()
         if reply is not None:
-            for remark in _remarks(reply, failed=turn.error is not None):
+            for remark in _remarks(turn, reply):
                 screen.remark(remark)
             if self._stats:
                 screen.note(stats_line(reply))
@@ -63,23 +81,36 @@ class PlainView:
     def problem(self, text: str) -> None:
         self._screen.remark(text)
 
+    def remark(self, text: str) -> None:
+        self._screen.remark(text)
+
+    def item(self, kind: str, name: str, about: str | None) -> None:
+        self._screen.write(f"{name}\t{about}\n" if about else f"{name}\n")
+
     def close(self, status: int) -> None:
         pass
 
 
-def _remarks(reply: Reply, *, failed: bool) -> list[str]:
+def _remarks(turn: Turn, reply: Reply) -> list[str]:
     """Return what the text of an answer does not tell by itself."""
-    remarks = []
+    remarks = [f"the model calls {_told(call)}" for call in reply.tool_calls]
     if reply.refusal:
         remarks.append(f"the model refuses: {reply.refusal}")
     if reply.finish_reason in _CUT_REASONS:
         remarks.append(_CUT_REASONS[reply.finish_reason])
-    if reply.end is End.COMPLETE and not (reply.text or reply.refusal):
+    if reply.end is End.COMPLETE and not (turn.said[1] or reply.refusal or reply.tool_calls):
         remarks.append("the answer is empty")
-    if reply.end is End.TRUNCATED and not failed:
+    if reply.end is End.TRUNCATED and turn.error is None:
         remarks.append("the answer was cut off, which --no-strict accepts")
     if reply.skipped:
         remarks.append(f"malformed lines passed over: {reply.skipped}")
     if reply.remembered is False:
         remarks.append("the server began a new conversation and may not know what was said")
     return remarks
+
+
+def _told(call: ToolCall) -> str:
+    arguments = call.arguments
+    if len(arguments) > MAX_ARGUMENTS:
+        arguments = f"{arguments[:MAX_ARGUMENTS]}… ({len(arguments):,} characters)"
+    return f"{call.name}({arguments})"

@@ -13,33 +13,33 @@ import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from typing import Any
+from dataclasses import replace
+from functools import partial
 
-from yarl import URL
-
-from ..client import CopilotClient
-from ..errors import AmnesiaWarning, UsageError
+from ..errors import AmnesiaWarning, CopilotError, UsageError
 from ..runner import GREETING, NAME
-from ..transport.clocks import Timeouts
-from ..transport.exchange import place
-from .argument_parser import CLOCKS, UsageProblemError
+from .argument_parser import UsageProblemError
 from .arguments import Options
 from .chat_loop import chat
 from .chat_prompt import ChatPrompt
-from .dry_run import catching_session, shown_request
-from .exit_status import ExitStatus
+from .connect import connect
+from .conversations import Begun, begin
+from .dry_run import shown_request
+from .exit_status import ExitStatus, status_of
 from .explain import explain
+from .history_file import HistoryFile
 from .interrupts import Interrupts
 from .json_lines import JsonLines
+from .listing import show_lists
+from .media_folder import check_folder
+from .opening import Opening, read_opening
 from .plain_view import PlainView
-from .prompts import complete_messages
-from .saved_chat import check_place, read_chat, write_chat
+from .saved_chat import check_place
 from .screen import OutputLostError, Screen
-from .turns import Turn, View, take_turn
+from .talk import Run, Talk
+from .turns import View
 
 __all__ = ["LOOKUP_THREADS", "run"]
-
-log = logging.getLogger("async_copilot.console")
 
 LOOKUP_THREADS = "async_copilot-lookup"
 
@@ -67,141 +67,59 @@ def run(options: Options) -> int:
 def _guarded(options: Options, interrupts: Interrupts, screen: Screen, view: View) -> int:
     """Run the console; return the status also where there was no turn to tell of it."""
     try:
-        messages = complete_messages(options.messages, interactive=options.interactive)
-        if options.save is not None:
-            check_place(options.save)
+        lists = options.models or options.providers
+        opening = Opening((), interactive=False) if lists else _opening(options, view)
         with asyncio.Runner() as runner:
             runner.get_loop().set_default_executor(_Lookups(thread_name_prefix=LOOKUP_THREADS))
-            console = _Console(options, interrupts, runner, screen, view)
+            run = partial(interrupts.run, runner)
+            resources = AsyncExitStack()
             try:
-                return console.run(messages)
+                client = run(connect(options, resources, view))
+                if lists:
+                    run(show_lists(client, options, view))
+                    return ExitStatus.COMPLETE
+                begun = begin(options, opening, client, view.remark)
+                if options.dry_run:
+                    return _dry_run(opening, begun, run, screen)
+                talk = Talk(begun, options=options, view=view, run=run, interrupts=interrupts)
+                if not opening.interactive:
+                    return talk.take(opening.messages)
+                history = None if options.history is None else HistoryFile(options.history)
+                return chat(talk, opening, ChatPrompt(history), screen, interrupts)
             finally:
-                interrupts.run(runner, console.resources.aclose())
+                run(resources.aclose())
     except KeyboardInterrupt:
         return interrupts.status
     except UsageProblemError as problem:
         view.problem(str(problem))
     except UsageError as error:
         view.problem(explain(error, options.url))
+    except CopilotError as error:  # of a list: a turn tells of its own
+        view.problem(explain(error, view.url))
+        return status_of(error)
     return ExitStatus.USAGE
 
 
-class _Console:
-    """One run of the console; ``resources`` are to be closed after it."""
-
-    def __init__(
-        self,
-        options: Options,
-        interrupts: Interrupts,
-        runner: asyncio.Runner,
-        screen: Screen,
-        view: View,
-    ) -> None:
-        self.resources = AsyncExitStack()
-        self._options = options
-        self._interrupts = interrupts
-        self._runner = runner
-        self._screen = screen
-        self._view = view
-        self._turns = 0
-        self._unsaved = False
-
-    def run(self, messages: list[str]) -> int:
-        self._client = self._interrupts.run(self._runner, self._connect())
-        if self._options.resume is None:
-            self.begin(system=self._options.system)
-        else:
-            self.conversation = read_chat(self._options.resume, self._client, self._options)
-            self.conversation.keep_partial = self._options.interactive
-        if not (messages or self._options.interactive):
-            messages = [GREETING, NAME]
-        if self._options.dry_run:
-            return self._show_request(messages)
-        return self._talk(messages)
-
-    def begin(self, *, system: str | None) -> None:
-        """Begin a new conversation."""
-        options = self._options
-        given: dict[str, Any] = {}
-        if options.model is not None:
-            given["model"] = options.model
-        if options.provider is not None:
-            given["provider"] = options.provider or None
-        self.conversation = self._client.conversation(
-            memory="client" if options.memory == "client" else "server",
-            system=system,
-            # In a chat, an answer that was stopped is still part of what was said.
-            keep_partial=options.interactive,
-            **given,
-        )
-
-    def take(self, message: str) -> int:
-        """Take a turn; return its exit status, or raise KeyboardInterrupt."""
-        self._turns += 1
-        turn = Turn(self._turns, message, self._interrupts)
-        try:
-            self._interrupts.run(self._runner, take_turn(self.conversation, turn, self._view))
-        finally:
-            self._keep()
-        return turn.status or (ExitStatus.CUT_OFF if self._unsaved else ExitStatus.COMPLETE)
-
-    def _talk(self, messages: list[str]) -> int:
-        if self._options.interactive:
-            with ChatPrompt(self._options.history) as prompt:
-                return chat(self, messages, prompt, self._screen, self._interrupts)
-        status = 0
-        for message in messages:
-            status = status or self.take(message)
-        return status
-
-    def _show_request(self, messages: list[str]) -> int:
-        shown = shown_request(self.conversation, messages[0])
-        self._screen.write(self._interrupts.run(self._runner, shown))
-        if len(messages) > 1:
-            self._screen.remark("the requests after this one depend on its answer")
-        return ExitStatus.COMPLETE
-
-    def _keep(self) -> None:
-        path = self._options.save
-        if path is not None and self.conversation.history:
-            try:
-                write_chat(path, self.conversation)
-            except OSError as error:
-                self._unsaved = True
-                self._view.problem(f"cannot save the conversation in {path}: {error.strerror}")
-
-    async def _connect(self) -> CopilotClient:
-        options, enter = self._options, self.resources.enter_async_context
-        url, session = options.url, None
-        if options.demo:
-            from ..fake_server import FakeServer  # noqa: PLC0415  # aiohttp.web, only now
-
-            # The demo remembers, whoever is to do so.
-            server = FakeServer(memory="messages" if options.memory == "client" else None)
-            url = (await enter(server)).url
-            self._screen.remark("this is a built-in demo, not Copilot")
-        elif options.dry_run:
-            session = await enter(catching_session())
-        timeouts = Timeouts(**options.timeouts)
-        client = CopilotClient(
-            base_url=url,
-            api_key=options.api_key,
-            session=session,
-            timeouts=timeouts,
-            max_retries=options.retries,
-            strict=options.strict,
-            headers=dict(options.headers),
-        )
-        self._view.url = place(URL(url))
-        log.info(
-            "server %s; clocks: %s; retries: %d", self._view.url, _told(timeouts), options.retries
-        )
-        return await enter(client)
+def _opening(options: Options, view: View) -> Opening:
+    """Return what goes out first; find out before that what cannot be done afterwards."""
+    if options.save is not None:
+        check_place(options.save, options.resume)
+    if options.media is not None:
+        check_folder(options.media)
+    opening = read_opening(options, view.remark)
+    if opening.messages or opening.interactive:
+        return opening
+    return replace(opening, messages=(GREETING, NAME))
 
 
-def _told(timeouts: Timeouts) -> str:
-    clocks = {name: getattr(timeouts, name) for name in CLOCKS}
-    return ", ".join(f"{name} {'off' if s is None else f'{s:g} s'}" for name, s in clocks.items())
+def _dry_run(opening: Opening, begun: Begun, run: Run, screen: Screen) -> int:
+    """Show the first request."""
+    if not opening.messages:
+        raise UsageProblemError("--dry-run shows the request of a message: give one")
+    screen.write(run(shown_request(begun.conversation, opening.messages[0])))
+    if len(opening.messages) > 1:
+        screen.remark("the requests after this one depend on its answer")
+    return ExitStatus.COMPLETE
 
 
 class _Lookups(ThreadPoolExecutor):
@@ -223,7 +141,7 @@ class _ScreenLog(logging.Handler):
         self._screen = screen
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._screen.note(self.format(record))
+        self._screen.line(self.format(record))
 
 
 @contextlib.contextmanager
@@ -242,4 +160,6 @@ def _logging_to(screen: Screen) -> Iterator[None]:
 def _view(options: Options, screen: Screen) -> View:
     if options.json:
         return JsonLines(screen)
-    return PlainView(screen, reasoning=options.reasoning, stats=options.stats)
+    # Whoever tries the demo has not typed the two questions that it is asked.
+    questions = options.demo and not options.messages and not options.interactive
+    return PlainView(screen, reasoning=options.reasoning, stats=options.stats, questions=questions)

@@ -1,17 +1,18 @@
-"""Conversations to files and back: ``--save`` and ``--resume``.
+"""Conversations to files and back: ``--save``, ``--resume``, ``--continue``.
 
 A file holds a whole conversation and the server's handle of it, so only its owner may
-read it. It is replaced in one step: whatever happens, it is the old or the new one.
+read it. How a file is replaced is safe_file's business.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from ..client import CopilotClient
 from ..conversation import Conversation
@@ -19,45 +20,98 @@ from ..errors import InvalidRequestError
 from ..options import UNSET
 from .argument_parser import UsageProblemError
 from .arguments import Options
+from .deep_json import deep_nesting
+from .safe_file import NotRegularError, SafeFile, free_neighbor
 
-__all__ = ["check_place", "read_chat", "write_chat"]
+__all__ = ["Keeper", "check_place", "read_chat"]
 
 
-def check_place(path: Path) -> None:
+class Keeper:
+    """Keeps the conversation under way in a file; another conversation gets another file.
+
+    file: where it is kept.
+    name_next: names the file of the next conversation; None: a neighbor of this one.
+    tell: says where a conversation is kept that is not kept where it was to be.
+    """
+
+    def __init__(
+        self,
+        file: SafeFile,
+        tell: Callable[[str], object],
+        name_next: Callable[[], Path] | None = None,
+    ) -> None:
+        self._file = file
+        self._tell = tell
+        self._name_next = name_next
+        self._first = file.path
+        self._used = False
+
+    @property
+    def path(self) -> Path:
+        return self._file.path
+
+    def keep(self, chat: Conversation) -> None:
+        """Write the conversation, if anything was said in it; raise OSError."""
+        if not chat.history:
+            return
+        with deep_nesting():
+            text = json.dumps(chat.to_dict(), indent=1)
+        wanted = self._file.path
+        self._used = True
+        if not self._file.write(f"{text}\n".encode()):
+            self._tell(
+                f"{wanted} was changed by another program, so it stays as it is; this "
+                f"conversation is kept in {self._file.path}"
+            )
+
+    def begin(self) -> None:
+        """A new conversation begins: what the file holds stays."""
+        if not self._used and not self._file.path.exists():
+            return
+        if self._name_next is None:
+            self._file = SafeFile(free_neighbor(self._first))
+            self._tell(
+                f"the conversation so far stays in {self._first}, "
+                f"the new one is kept in {self._file.path}"
+            )
+        else:
+            self._file = SafeFile(self._name_next())
+        self._used = False
+
+
+def check_place(path: Path, resumed: Path | None) -> None:
     """Find out before anything is sent that a conversation could not be kept at path.
+
+    resumed: the file it was read from, the one that may be replaced.
 
     Raises UsageProblemError.
     """
     folder = path.resolve().parent
     if not folder.is_dir():
         raise UsageProblemError(f"--save {path}: there is no folder {folder}")
-    if path.is_dir() or not os.access(folder, os.W_OK):
+    if path.exists():
+        if not path.is_file():
+            raise UsageProblemError(f"--save {path}: it is not a regular file")
+        if resumed is None or not (resumed.exists() and path.samefile(resumed)):
+            raise UsageProblemError(
+                f"--save {path}: the file exists and is not replaced; go on with the "
+                f"conversation in it with --resume {path} --save {path}, or give a new name"
+            )
+    if not os.access(folder, os.W_OK):
         raise UsageProblemError(f"--save {path}: no file can be written there")
 
 
-def write_chat(path: Path, chat: Conversation) -> None:
-    """Write the conversation; raise OSError."""
-    place = path.resolve()  # a link is followed, not replaced
-    number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
-    try:
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            json.dump(chat.to_dict(), file, indent=1)
-            file.write("\n")
-        Path(name).replace(place)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
-
-
-def read_chat(path: Path, client: CopilotClient, options: Options) -> Conversation:
+def read_chat(
+    file: SafeFile, client: CopilotClient, options: Options, *, option: str = "--resume"
+) -> Conversation:
     """Return the conversation in a file, with what the options say over it.
 
     Raises UsageProblemError.
     """
+    where = f"{option} {file.path}"
     try:
-        saved = json.loads(path.read_bytes())
-        given: dict[str, Any] = {}
+        saved = _loaded(file.read())
+        given: dict[str, Any] = {"extra": options.fields}
         if options.memory not in (None, saved["memory"]):
             # The history serves both; the provider is g4f's alone, so the default again.
             given |= {"memory": options.memory, "provider": UNSET}
@@ -65,13 +119,16 @@ def read_chat(path: Path, client: CopilotClient, options: Options) -> Conversati
             given["provider"] = options.provider or None
         if options.model is not None:
             given["model"] = options.model
-        chat = Conversation.from_dict(client, saved, **given)
+        with deep_nesting():
+            chat = Conversation.from_dict(client, saved, **given)
+    except NotRegularError:
+        raise UsageProblemError(f"{where}: it is not a regular file") from None
     except OSError as error:
-        raise UsageProblemError(f"--resume {path}: {error.strerror}") from None
+        raise UsageProblemError(f"{where}: {error.strerror}") from None
     except InvalidRequestError as error:
-        raise UsageProblemError(f"--resume {path}: {error.message}") from None
+        raise UsageProblemError(f"{where}: {error.message}") from None
     except (ValueError, TypeError, KeyError, RecursionError):
-        raise UsageProblemError(f"--resume {path}: this is no saved conversation") from None
+        raise UsageProblemError(f"{where}: this is not a saved conversation") from None
     if options.system is not None:
         if chat.memory == "server" and chat.history:
             raise UsageProblemError(
@@ -80,3 +137,13 @@ def read_chat(path: Path, client: CopilotClient, options: Options) -> Conversati
             )
         chat.system = options.system
     return chat
+
+
+def _loaded(content: bytes) -> dict[str, object]:
+    try:
+        loaded = json.loads(content)
+    except RecursionError:
+        loaded = orjson.loads(content)
+    if not isinstance(loaded, dict):
+        raise TypeError("a conversation is an object")
+    return loaded

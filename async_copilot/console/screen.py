@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import select
 import sys
 from io import TextIOWrapper
@@ -24,6 +25,7 @@ __all__ = ["OutputLostError", "Screen"]
 LAST_WAIT = 0.3  # seconds that a reader has to read on, after a signal came
 
 _DIM, _UNDIM = "\x1b[2m", "\x1b[22m"
+_LINE_ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 class OutputLostError(Exception):
@@ -39,13 +41,16 @@ class OutputLostError(Exception):
 
 
 class Screen:
-    """Writes at once what it is given; server's text must come as it is, it is made safe here.
+    """Writes at once what it is given.
 
-    A character that stdout cannot encode is replaced. An unusable stderr loses what is
-    written to it; an unusable stdout raises OutputLostError.
+    On a terminal a server's text is made safe here: its control characters are shown, not
+    obeyed, but for a CRLF, which is a line end. In a pipe or file an answer stays as it is,
+    to the last byte. A character that stdout cannot encode is replaced. An unusable stderr
+    loses what is written to it; an unusable stdout raises OutputLostError.
 
     terminal: both streams are a terminal, so a person is looking.
-    color: dim what is no answer, on a terminal.
+    shows: stdout is one.
+    color: dim what is not the answer, on a terminal.
     """
 
     def __init__(self, interrupts: Interrupts, *, color: bool) -> None:
@@ -53,22 +58,36 @@ class Screen:
         self._opened = contextlib.ExitStack()
         self._out = self._usable(sys.stdout, errors="replace")
         self._err = self._usable(sys.stderr, errors="backslashreplace")
-        self.terminal = self._out.isatty() and self._err.isatty()
+        self.shows = self._out.isatty()
+        self.terminal = self.shows and self._err.isatty()
+        # What is written to one of them stands behind what was written to the other.
+        self._together = self.terminal or _same_place(self._out, self._err)
         self._dim = color and self._err.isatty()
         self._at_line_start = True
+        self._ended = False  # the line of the answer, by a note in between
+        self._held = ""  # a CR, until it is known what follows it
         self._aside_open = False
         self._written = False
         self._stuck = False
         self._lost: OutputLostError | None = None
         clever = self.terminal and os.environ.get("TERM") != "dumb"
-        self.sign = WaitingSign(self._tell if clever else None)
+        self.sign = WaitingSign(self._tell if clever else None, self._columns)
 
     def write(self, text: str) -> None:
         """Write text of the answer, which is never empty."""
         self._make_way(for_good=True)
-        self._put(visible(text))
+        if self.shows:
+            text = self._held + text
+            self._held = "\r" if text.endswith("\r") else ""
+            text = visible(text.removesuffix("\r").replace("\r\n", "\n"))
+        self._put(text)
         self._at_line_start = text.endswith("\n")
-        self._written = True
+        self._written, self._ended = True, False
+
+    def finish(self) -> None:
+        """End the last line of a whole answer."""
+        if not self._ended:
+            self.write("\n")
 
     def write_line(self, line: str) -> None:
         """Write a line of ours, as it is."""
@@ -89,16 +108,22 @@ class Screen:
     def note(self, text: str) -> None:
         """Say something on stderr, on a line of its own."""
         self._make_way()
-        lead = "\n" if self.terminal and not self._at_line_start else ""
-        self._tell(f"{lead}{visible(text)}\n")
+        self._leave_line()
+        self._tell(f"{visible(text)}\n")
 
     def remark(self, text: str) -> None:
         """Say something on stderr in the program's name."""
-        self.note(f"{PROGRAM}: {text}")
+        self.line(f"{PROGRAM}: {text}")
+
+    def line(self, text: str) -> None:
+        """Say something on stderr, on one line whatever it holds of a server's words."""
+        self.note(_LINE_ENDS.sub(" ", text))
 
     def aside(self, text: str) -> None:
         """Stream text to stderr, dimmed where that can be."""
         self.sign.stop()
+        if not self._aside_open:
+            self._leave_line()
         shown = visible(text)
         self._tell(f"{_DIM}{shown}{_UNDIM}" if self._dim else shown)
         self._aside_open = not text.endswith("\n")
@@ -109,6 +134,12 @@ class Screen:
         if self._stuck and not self._takes_more():
             self._abandon()
         self._opened.close()
+
+    def _leave_line(self) -> None:
+        """Do not write behind an answer's unfinished line."""
+        if self._together and not self._at_line_start:
+            self._tell("\n")
+            self._at_line_start = self._ended = True
 
     def _make_way(self, *, for_good: bool = False) -> None:
         """Clear the sign, and end an aside, before something else is written."""
@@ -143,6 +174,12 @@ class Screen:
             self._err.write(text)
             self._err.flush()
 
+    def _columns(self) -> int:
+        try:
+            return os.get_terminal_size(self._err.fileno()).columns or 80
+        except (OSError, ValueError):  # no terminal any more
+            return 80
+
     def _takes_more(self) -> bool:
         """False where another write to stdout would block for long."""
         try:
@@ -163,5 +200,15 @@ class Screen:
             stream = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # by close()
             self._opened.callback(stream.close)
         elif isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors=errors)
+            # In a pipe a line end stays the one that the answer has, on Windows too.
+            newline = None if stream.isatty() else "\n"
+            stream.reconfigure(errors=errors, newline=newline)
         return stream
+
+
+def _same_place(one: TextIO, other: TextIO) -> bool:
+    """True for two streams into one file or pipe, as ``2>&1`` makes them."""
+    try:
+        return os.path.sameopenfile(one.fileno(), other.fileno())
+    except (OSError, ValueError):
+        return False

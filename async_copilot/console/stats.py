@@ -6,6 +6,8 @@ from ..reply import Reply
 
 __all__ = ["stats_line", "summary_line"]
 
+MAX_TOKENS = 10**12  # of one answer, far beyond any
+
 
 def stats_line(reply: Reply) -> str:
     """Return the times to headers and first text, the rate from there on, the longest gap.
@@ -39,7 +41,8 @@ def summary_line(reply: Reply) -> str:
 def _count(reply: Reply) -> tuple[str, int]:
     usage = reply.usage or {}
     tokens = usage.get("completion_tokens")
-    if isinstance(tokens, int) and tokens > 0:
+    # A server may count as it likes: what is no count is not reckoned with.
+    if type(tokens) is int and 0 < tokens < MAX_TOKENS:
         return "tokens", tokens
     return "chunks", reply.timing.chunks
 

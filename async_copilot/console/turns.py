@@ -11,6 +11,8 @@ from ..conversation import Conversation
 from ..errors import CopilotError
 from ..observer import Observer
 from ..reply import Reply
+from ..wire.think import ThinkSplitter, split_thinking
+from .attachments import Message
 from .exit_status import ExitStatus, status_of
 from .interrupts import Interrupts
 from .screen import OutputLostError
@@ -26,12 +28,14 @@ class Turn:
     """One turn of the conversation, and how it ended.
 
     number: from 1.  interrupts: knows what stopped a turn that was interrupted.
+    think: <think>...</think> that opens the answer is reasoning, not text.
     reply: None where not even a request was made.
     """
 
     number: int
-    message: str
+    message: Message
     interrupts: Interrupts
+    think: bool = True
     reply: Reply | None = None
     error: CopilotError | None = None
     interrupted: bool = False
@@ -41,6 +45,14 @@ class Turn:
         if self.interrupted:
             return self.interrupts.status
         return ExitStatus.COMPLETE if self.error is None else status_of(self.error)
+
+    @property
+    def said(self) -> tuple[str, str]:
+        """The reasoning and the text of the answer so far."""
+        if self.reply is None:
+            return "", ""
+        thought, text = split_thinking(self.reply.text) if self.think else ("", self.reply.text)
+        return self.reply.reasoning + thought, text
 
 
 class View(Protocol):
@@ -62,6 +74,12 @@ class View(Protocol):
     def problem(self, text: str) -> None:
         """Something outside of any turn."""
 
+    def remark(self, text: str) -> None:
+        """Something that is worth knowing, on stderr."""
+
+    def item(self, kind: str, name: str, about: str | None) -> None:
+        """An entry of a list: a model or a provider, and what is known about it."""
+
     def close(self, status: int) -> None:
         """The program ends with this status."""
 
@@ -74,11 +92,7 @@ async def take_turn(conversation: Conversation, turn: Turn, view: View) -> None:
     )
     try:
         async with conversation.stream(turn.message, observer=_Watch(turn, view)) as reply:
-            if view.whole:
-                await _show_all(reply, view)
-            else:
-                async for text in reply:
-                    view.text(text)
+            await _show(reply, view, _Shown(view, think=turn.think))
     except CopilotError as error:
         turn.error = error
     except OutputLostError:
@@ -90,14 +104,41 @@ async def take_turn(conversation: Conversation, turn: Turn, view: View) -> None:
     view.end(turn)
 
 
-async def _show_all(reply: Reply, view: View) -> None:
-    async for chunk in reply.chunks():
-        if chunk.index:
-            continue
-        if chunk.reasoning:
-            view.reasoning(chunk.reasoning)
-        if chunk.content:
-            view.text(chunk.content)
+async def _show(reply: Reply, view: View, shown: _Shown) -> None:
+    try:
+        if view.whole:
+            async for chunk in reply.chunks():
+                if chunk.reasoning and not chunk.index:
+                    view.reasoning(chunk.reasoning)
+                if chunk.content and not chunk.index:
+                    shown.add(chunk.content)
+        else:
+            async for text in reply:
+                shown.add(text)
+    except CopilotError:
+        shown.finish()  # what came of an answer that broke off is shown
+        raise
+    shown.finish()
+
+
+class _Shown:
+    """The text of an answer on its way to a view, reasoning taken out where that is wanted."""
+
+    def __init__(self, view: View, *, think: bool) -> None:
+        self._view = view
+        self._splitter = ThinkSplitter() if think else None
+
+    def add(self, text: str) -> None:
+        pieces = [(False, text)] if self._splitter is None else self._splitter.feed(text)
+        for reasoning, piece in pieces:
+            if not reasoning:
+                self._view.text(piece)
+            elif self._view.whole:
+                self._view.reasoning(piece)
+
+    def finish(self) -> None:
+        if self._splitter is not None and (rest := self._splitter.finish()):
+            self._view.text(rest)
 
 
 class _Watch(Observer):

@@ -20,10 +20,14 @@ class WaitingSign:
     """Between start() and stop() says for how long, or when another attempt is made.
 
     write: takes the text; None: there is nowhere to show a sign.
+    columns: tells how wide the terminal is; a sign on two lines could not be erased.
     """
 
-    def __init__(self, write: Callable[[str], object] | None) -> None:
+    def __init__(
+        self, write: Callable[[str], object] | None, columns: Callable[[], int] = lambda: 80
+    ) -> None:
         self._write = write
+        self._columns = columns
         self._timer: asyncio.TimerHandle | None = None
         self._since = 0.0
         self._retry_at = 0.0
@@ -63,6 +67,7 @@ class WaitingSign:
             text = f"{self._reason}; trying again in {left:.0f} s"
         else:
             text = f"waiting {now - self._since:.0f} s"
+        text = text[: self._columns() - 1]
         if text != self._shown:
             self._shown = text
             write(_ERASE + text)

@@ -43,6 +43,7 @@ WRITE_BYTES = 256 * 1024  # of a request body at a time, so that a large one giv
 class Exchange:
     """One request to a server: sent once by each open(), with what its attempts share.
 
+    body: of a POST; empty for a GET.
     seen: the connections that were used before, to know a stale one from a dead server.
     in_conversation: the request goes on with a conversation at its server. A plain 500 is
         not asked again then: the message may be in the conversation already, and would be
@@ -151,7 +152,7 @@ class Exchange:
             if location is None:
                 return response
             response.close()
-            target = _target(url, location, response.status)
+            target = _target(url, location, response.status if self._body else 307)
             if target.origin() != url.origin():
                 headers = self._headers_for_strangers(target)
             url = target
@@ -194,7 +195,8 @@ class Exchange:
                 clock.expire = expire
                 clock.connect(now(), connect, partial(_no_connection, url, self._timeouts))
                 try:
-                    return await self._session.post(
+                    return await self._session.request(
+                        "POST" if self._body else "GET",
                         url,
                         data=_Outgoing(self._body, partial(self._sending, clock)),
                         headers=headers,

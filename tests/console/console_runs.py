@@ -82,6 +82,7 @@ def clean_env(env: Mapping[str, str] | None = None) -> dict[str, str]:
     ours = ("ASYNC_COPILOT_", "PYTHONIOENCODING", "PYTHONUNBUFFERED", "NO_COLOR", "INPUTRC")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     settings = {"PYTHONWARNINGS": "error", "TERM": "xterm", "PYTHONUTF8": "1"}
+    settings["ASYNC_COPILOT_KEEP"] = "0"
     return kept | settings | dict(env or {})
 
 
@@ -90,10 +91,11 @@ def command(*args: str) -> list[str]:
 
 
 def console(*args: str, env: Mapping[str, str] | None = None, **options: Any) -> Finished:
-    """Runs the console to its end; ``input=`` is piped into it."""
+    """Runs the console to its end, away from any terminal; ``input=`` is piped into it."""
     if "input" not in options and "stdin" not in options:
         options["stdin"] = subprocess.DEVNULL
     defaults: dict[str, Any] = {"capture_output": True, "encoding": "utf-8"}
+    defaults["start_new_session"] = True
     done: Finished = subprocess.run(  # noqa: S603, PLW1510  # our own module; tests look at the status
         command(*args), cwd=ROOT, env=clean_env(env), timeout=30, **(defaults | options)
     )

@@ -78,10 +78,46 @@ def test_the_demo_gets_no_key_and_no_key_is_in_a_repr() -> None:
     assert "sk-" not in repr(parse(given, ENVIRONMENT))
 
 
-def test_there_is_no_option_for_the_key_itself() -> None:
+@pytest.mark.parametrize("given", [["--api-key", "sk-1"], ["--api-key=sk-1"], ["--api-key"]])
+def test_there_is_no_option_for_the_key_itself(given: list[str]) -> None:
     """Every user of a machine can read the arguments of its processes."""
-    with pytest.raises(UsageProblemError):
-        parse(["--api-key", "sk-1"], {})
+    with pytest.raises(UsageProblemError, match="ASYNC_COPILOT_API_KEY") as caught:
+        parse([*given, "Hi"], {})
+    assert "sk-1" not in str(caught.value)
+
+
+FIELDS: dict[str, object] = {
+    "temperature=0.2": 0.2,
+    'response_format={"type":"json_object"}': {"type": "json_object"},
+    "stop=END": "END",
+    "user=a=b": "a=b",
+    "seed=7": 7,
+    "logprobs=true": True,
+    "empty=": "",
+    "large=NaN": "NaN",
+}
+
+
+@pytest.mark.parametrize("text", FIELDS)
+def test_a_field_is_json_or_text(text: str) -> None:
+    assert parse(["-o", text], {}).fields == {text.partition("=")[0]: FIELDS[text]}
+
+
+def test_of_a_field_given_twice_the_last_one_counts() -> None:
+    assert parse(["-o", "a=1", "--option", "a=2", "-o", "b=3"], {}).fields == {"a": 2, "b": 3}
+
+
+KEPT = {
+    "Hi": False, "-i": True, "-c Hi": True, "--keep Hi": True, "-i --no-keep": False,
+    "-i --save chat.json": False, "-c --no-keep Hi": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("line", KEPT)
+def test_chats_are_kept_and_other_runs_leave_nothing(line: str) -> None:
+    assert parse(line.split(" "), {}).keep is KEPT[line]
+    kept_all_the_same = line == "--keep Hi"
+    assert parse(line.split(" "), {"ASYNC_COPILOT_KEEP": "0"}).keep is kept_all_the_same
 
 
 def test_another_programs_key_is_taken_only_by_name() -> None:
@@ -93,8 +129,8 @@ def test_another_programs_key_is_taken_only_by_name() -> None:
 REFUSED = {
     "--bogus": "unrecognized arguments",
     "--retr 1": "unrecognized arguments",
-    "--retries -1": "'-1' is no count",
-    "--retries 1.5": "'1.5' is no count",
+    "--retries -1": "'-1' is not a count",
+    "--retries 1.5": "'1.5' is not a count",
     "--timeout nan": "'nan' is not seconds above 0",
     "--timeout-connect 0": "'0' is not seconds above 0",
     "--timeout-stall soon": "'soon' is not seconds above 0",
@@ -104,11 +140,19 @@ REFUSED = {
     "--header a\nb:c": "it looks like 'Name: value'",
     "--header a:b\nc": "it looks like 'Name: value'",
     "- -": "can be given once only",
-    "-i -": "-i reads what is typed",
     "--demo --url http://x/": "--demo brings its own server",
     "--dry-run -i": "--dry-run sends nothing",
     "--dry-run --json Hi": "--dry-run sends nothing",
-    "--resume chat.json": "give a message, or -i",
+    "-a - -": "can be given once only",
+    "--no-stdin -": "leaves stdin unread",
+    "--models Hi": "do nothing else",
+    "--providers -i": "do nothing else",
+    "-c --resume chat.json Hi": "give one",
+    "-o temperature": "is not NAME=VALUE",
+    "-o =1": "is not NAME=VALUE",
+    "-o a={": "the value of a is not JSON",
+    "-o model=m": "as --model NAME",
+    "-o conversation_id=1": "as --resume FILE",
     "--api-key-env NOT_SET": "that variable is not set",
 }
 

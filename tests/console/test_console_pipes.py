@@ -151,14 +151,15 @@ def test_json_is_ascii_whatever_the_console_can() -> None:
     assert events_of(done.stdout)[-1]["text"] == "grün 🎉\x7f\x9b"
 
 
-def test_control_characters_from_the_server_are_made_visible_everywhere() -> None:
+def test_in_a_pipe_the_answer_is_what_came_and_the_rest_is_made_visible() -> None:
+    said = "a\x1b[2Jb\x07\x9bc\u202e\r\n\td\x0ce"
     answers = [
-        FakeAnswer("a\x1b[2Jb\x07\x9bc\u202e\n\td", reasoning=["\x1b]0;title\x07"]),
+        FakeAnswer(said, reasoning=["\x1b]0;title\x07"]),
         FakeAnswer(status=400, error="\x1b[31mno\x9b"),
     ]
     with served(answers) as server:
         done = inside("Hi", "Hi", "--url", server.url, "--reasoning", "--verbose")
-    assert done.stdout == "a\\x1b[2Jb\\x07\\x9bc\\u202e\n\td\n\n"
+    assert done.stdout == f"{said}\n\n"
     assert "\\x1b]0;title\\x07" in done.stderr
     assert not set("\x1b\x07\x9b") & set(done.stderr)
 

@@ -9,8 +9,9 @@ import pytest
 
 from async_copilot.console import chat_prompt
 from async_copilot.console.argument_parser import UsageProblemError
+from async_copilot.console.arguments import Options
 from async_copilot.console.chat_prompt import ChatPrompt
-from async_copilot.console.prompts import complete_messages
+from async_copilot.console.opening import read_opening
 
 
 def test_without_readline_there_is_just_no_editing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -20,18 +21,20 @@ def test_without_readline_there_is_just_no_editing(monkeypatch: pytest.MonkeyPat
 
 def test_where_nobody_can_tell_no_more_lines_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("more"))
-    assert not chat_prompt._more_is_there()
+    assert not chat_prompt._more_is_there(0)
 
 
 def test_lines_come_one_by_one_from_what_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO("one\r\n\ntwo"))
-    with ChatPrompt() as prompt:
-        assert [prompt.read() for _ in range(4)] == ["one", "", "two", None]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\r\n\ntwo\\\nthree"))
+    prompt = ChatPrompt()
+    assert [prompt.read() for _ in range(5)] == ["one", "", "two\\", "three", None]
 
 
 def test_a_closed_stdin_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
+    told: list[str] = []
     assert ChatPrompt().read() is None
-    assert complete_messages(["Hi"], interactive=False) == ["Hi"]
+    assert read_opening(Options(messages=("Hi",)), told.append).messages == ("Hi",)
     with pytest.raises(UsageProblemError, match="no message for -"):
-        complete_messages(["-"], interactive=False)
+        read_opening(Options(messages=("-",)), told.append)
+    assert told == []

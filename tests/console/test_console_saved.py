@@ -101,8 +101,9 @@ def test_a_saved_message_that_cannot_be_sent_is_a_usage_problem(tmp_path: Path) 
         done = inside("And", "--resume", str(file), "--stats", "--url", server.url)
         assert len(server.requests) == 1
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("async-copilot: messages holds a number that JSON does not have")
-    assert done.stderr.count("\n") == 1
+    resumed, problem = done.stderr.splitlines()
+    assert resumed.startswith("async-copilot: resumed ")
+    assert problem.startswith("async-copilot: messages holds a number that JSON does not have")
 
 
 def test_a_place_that_cannot_be_saved_to_is_refused_before_anything_is_sent(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The README's part on the console: its sessions are replayed, its tables compared."""
+"""The console's README: its sessions are replayed, its tables compared."""
 
 from __future__ import annotations
 
@@ -14,18 +14,22 @@ from async_copilot.console.argument_parser import TextAskedError, parsed
 from async_copilot.console.exit_status import ExitStatus
 from async_copilot.console.json_lines import summary
 
-PAGE = ROOT / "README.md"
-README = PAGE.read_text(encoding="utf-8") if PAGE.exists() else ""
+PAGES = [ROOT / "async_copilot" / "console" / "README.md", ROOT / "README.md"]
+TEXTS = [page.read_text(encoding="utf-8") if page.exists() else "" for page in PAGES]
+README = TEXTS[0]
+
+Block = list[tuple[str, str]]
 
 
-def sessions() -> list[tuple[str, str]]:
-    """Each command of a ``console`` block, and what the README says of its output."""
+def sessions() -> list[Block]:
+    """The blocks, each with its commands and what the README says of their output."""
     found = []
-    for block in re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            if not command.startswith(("pip ", "g4f ")):  # they speak of other programs
-                found.append((command, output))
+    for text in TEXTS:
+        for block in re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+            parts = re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]
+            split = (part.partition("\n") for part in parts)
+            # pip and g4f speak of other programs.
+            found.append([(a, b) for a, _, b in split if not a.startswith(("pip ", "g4f "))])
     return found
 
 
@@ -33,9 +37,15 @@ def test_the_readme_shows_sessions() -> None:
     assert len(sessions()) >= 3
 
 
-@pytest.mark.parametrize(("command", "output"), sessions())
-def test_a_session_runs_as_it_is_written(command: str, output: str, tmp_path: Path) -> None:
-    """On a terminal; lines of the README that begin with the prompt are typed."""
+@pytest.mark.parametrize("block", sessions())
+def test_a_session_runs_as_it_is_written(block: Block, tmp_path: Path) -> None:
+    """On a terminal, the commands of a block in one folder."""
+    for command, output in block:
+        assert replayed(command, output, tmp_path) == output
+
+
+def replayed(command: str, output: str, tmp_path: Path) -> str:
+    """What a command shows; lines of its output that begin with the prompt are typed."""
     program = tmp_path / "async-copilot"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m async_copilot "$@"\n')
     program.chmod(0o755)
@@ -46,17 +56,18 @@ def test_a_session_runs_as_it_is_written(command: str, output: str, tmp_path: Pa
     }
     child = spawned("/bin/sh", ["-c", command], cwd=str(tmp_path), env=clean_env(env))
     shown = ""
-    for line in re.findall(r"^> (.*)\n", output, re.MULTILINE):
+    typed = re.findall(r"^> (.*)\n", output, re.MULTILINE) if " -i" in command else []
+    for line in typed:
         child.expect_exact("> ")
         shown += child.before + child.after
         child.sendline(line)
     rest, _ = ending(child)
-    assert (shown + rest).replace("\r\n", "\n").replace("\r", "") == output
+    return (shown + rest).replace("\r\n", "\n").replace("\r", "")
 
 
 def rows(heading: str) -> list[list[str]]:
     """The cells of the table under a heading, without its head."""
-    part = README.partition(f"\n### {heading}\n")[2].partition("\n#")[0]
+    part = README.partition(f"\n## {heading}\n")[2].partition("\n#")[0]
     lines = [line for line in part.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
 

@@ -1,0 +1,123 @@
+"""Options in, the conversation of a run out: a new one, or one that was kept."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from ..client import CopilotClient
+from ..conversation import Conversation
+from .argument_parser import UsageProblemError
+from .arguments import Options
+from .attachments import text_of
+from .kept_chats import make_folder, new_chat_path, newest_chat
+from .opening import Opening
+from .safe_file import SafeFile
+from .saved_chat import Keeper, read_chat
+
+__all__ = ["Begun", "begin"]
+
+MAX_QUESTION = 60  # characters of the last question that are shown
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A conversation, a way to make others like it, and what keeps them, if anything."""
+
+    conversation: Conversation
+    new: Callable[[str | None], Conversation]
+    keeper: Keeper | None
+
+
+def begin(
+    options: Options, opening: Opening, client: CopilotClient, tell: Callable[[str], object]
+) -> Begun:
+    """Make the conversation, or read it. Raises UsageProblemError.
+
+    tell: is told what was read, and where a conversation is kept against expectation.
+    """
+    new = partial(_new, client, options, opening.interactive)
+    file = _file(options)
+    if file is None:
+        chat = new(options.system)
+    else:
+        option = "--resume" if options.resume else "--continue"
+        chat = read_chat(file, client, options, option=option)
+        if options.demo:
+            chat = copy.copy(chat)  # a new server each time: it is told what was said
+        # In a chat, an answer that was stopped is still part of what was said.
+        chat.keep_partial = opening.interactive
+        tell(_resumed(file, chat))
+    return Begun(chat, new, None if options.dry_run else _keeper(options, opening, file, tell))
+
+
+def _file(options: Options) -> SafeFile | None:
+    """Return the file to go on with, if one is to be."""
+    if options.resume is not None:
+        return SafeFile(options.resume)
+    if not options.goes_on or options.chats is None:
+        return None
+    try:
+        newest = newest_chat(options.chats)
+    except OSError as error:
+        raise UsageProblemError(f"--continue: {options.chats}: {error.strerror}") from None
+    if newest is None:
+        raise UsageProblemError(
+            f"--continue: no chat is kept in {options.chats}; begin one with -i, or with --keep"
+        )
+    return SafeFile(newest)
+
+
+def _keeper(
+    options: Options, opening: Opening, read: SafeFile | None, tell: Callable[[str], object]
+) -> Keeper | None:
+    if options.save is not None:
+        same = read is not None and read.path.exists() and options.save.exists()
+        if read is not None and same and read.path.samefile(options.save):
+            return Keeper(read, tell)
+        return Keeper(SafeFile(options.save), tell)
+    if not options.keep or options.chats is None:
+        return None
+    try:
+        make_folder(options.chats)
+    except OSError as error:
+        tell(f"this conversation is not kept: {options.chats}: {error.strerror}")
+        return None
+    name = partial(new_chat_path, options.chats)
+    goes_on = read is not None and options.resume is None
+    return Keeper(read if read is not None and goes_on else SafeFile(name()), tell, name)
+
+
+def _new(
+    client: CopilotClient, options: Options, interactive: bool, system: str | None
+) -> Conversation:
+    given: dict[str, Any] = {"extra": options.fields}
+    if options.model is not None:
+        given["model"] = options.model
+    if options.provider is not None:
+        given["provider"] = options.provider or None
+    return client.conversation(
+        memory="client" if options.memory == "client" else "server",
+        system=system,
+        keep_partial=interactive,
+        **given,
+    )
+
+
+def _resumed(file: SafeFile, chat: Conversation) -> str:
+    asked = [message for message in chat.history if message.get("role") == "user"]
+    turns = "1 turn" if len(asked) == 1 else f"{len(asked)} turns"
+    if not asked:
+        return f"resumed {file.path}: nothing was said yet"
+    last = " ".join(_text(asked[-1]).split())
+    if len(last) > MAX_QUESTION:
+        last = f"{last[:MAX_QUESTION]}…"
+    return f"resumed {file.path}: {turns}, the last question: {last}"
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    return content if isinstance(content, str) else text_of(message)

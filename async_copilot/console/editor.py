@@ -1,0 +1,43 @@
+"""A message written in the person's own editor: ``/edit``. Starts the editor."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from .plain_text import decoded
+
+__all__ = ["EditorError", "edited"]
+
+
+class EditorError(Exception):
+    """There is no text; the message says why."""
+
+
+def edited(text: str, environ: Mapping[str, str]) -> str:
+    """Return what the person makes of a text in ``$VISUAL`` or ``$EDITOR``.
+
+    Raises EditorError where the editor cannot be started, fails, or leaves no text.
+    """
+    usual = "notepad" if sys.platform == "win32" else "vi"
+    editor = environ.get("VISUAL") or environ.get("EDITOR") or usual
+    number, name = tempfile.mkstemp(suffix=".md", prefix="async-copilot-")
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(text.encode(errors="replace"))
+        try:
+            status = subprocess.call([*shlex.split(editor), name])  # noqa: S603  # the person's own
+        except (OSError, ValueError) as error:
+            raise EditorError(f"cannot start {editor} ({error}); set EDITOR") from None
+        if status:
+            raise EditorError(f"{editor} ended with status {status}; nothing is sent")
+        return (decoded(Path(name).read_bytes()) or "").removesuffix("\n")
+    finally:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
