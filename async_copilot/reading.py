@@ -8,7 +8,7 @@ is the one place where a request is sent again; ``block()`` and ``texts()`` go a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableSequence
+from collections.abc import Awaitable, Callable, MutableSequence, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 from .errors import (
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Reading", "Settle", "Source", "left_error"]
 
 FINISH_GRACE = 2.0  # seconds; usage and [DONE] follow a finish_reason at once or never
+COMPACT_EVERY = 16  # plain deltas that come alone; joining costs more than a list of a few
 
 Item = TypeVar("Item", str, ChatChunk)
 
@@ -62,6 +63,8 @@ class Source(Protocol):
 class Reading:
     """Reads one reply from its source, which it fills on the way.
 
+    block: returns the next block; b"" at the end of the body, or where it broke.
+    pieces: where text goes when it is handed out.
     over: no further block can change the answer: conclude() is next.
     left: everything was given back; nothing of the reply changes any more.
     reply: what the deltas add up to. It lets go of its reading when it is left, or the
@@ -82,8 +85,11 @@ class Reading:
         "_source",
         "_started",
         "_strict",
+        "_timing",
+        "block",
         "left",
         "over",
+        "pieces",
         "reply",
     )
 
@@ -107,7 +113,12 @@ class Reading:
         self._settle = settle
         self._started = asyncio.get_running_loop().time()
         self._decoder = self._new_decoder()
-        self._body: Body  # since open()
+        self._timing = reply.timing
+        # Since open(). The body's own coroutine, with none around it: each one in the chain
+        # lives through every wait of every stream, and is passed at every delta.
+        self.block: Callable[[], Awaitable[bytes]]
+        self.pieces: MutableSequence[str]
+        self._body: Body
         self._opened = False
         self._failure: CopilotError | None = None
         self._handed_out = False
@@ -169,7 +180,8 @@ class Reading:
         if self._opened:
             reply.begin_again()
             self._decoder = self._new_decoder()
-        self._opened, self._body = True, body
+        self._opened, self._body, self.block = True, body, body.read
+        self.pieces = reply.pieces
         reply.status = response.status
         reply.headers = response.headers
         reply.request_id = request_id(response.headers)
@@ -177,14 +189,6 @@ class Reading:
         self._decoder.media_type = response.headers.get("Content-Type", "")
 
     # ------------------------------------------------------------------ from block to block
-
-    def block(self) -> Awaitable[bytes]:
-        """Return the next block; b"" at the end of the body, or where it broke.
-
-        Not a coroutine itself: each one in the chain lives through every wait of every
-        stream, and what lives keeps the garbage collector busy.
-        """
-        return self._body.read()
 
     async def again(self) -> bytes:
         """Return the first block of another body in place of a broken one.
@@ -206,14 +210,17 @@ class Reading:
                 return block
         return b""
 
-    @property
-    def pieces(self) -> MutableSequence[str]:
-        """Where text goes when it is handed out."""
-        return self.reply.pieces
-
-    def texts(self, block: bytes) -> list[str]:
+    def texts(self, block: bytes) -> Sequence[str]:
         """Return the text deltas that block completes; b"" ends the answer."""
-        return self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
+        text = None if self.left else self._decoder.text_of(block)
+        if text is None:
+            return self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
+        # The short cut for the block of one plain delta: what _decode() would come to.
+        self._body.clock.progress(self._body.arrived)
+        self._note_text()
+        if not self._decoder.events % COMPACT_EVERY:
+            self.reply.compact()
+        return (text,)
 
     def chunks(self, block: bytes) -> list[ChatChunk]:
         """The same as chunks, of every choice."""
@@ -255,19 +262,26 @@ class Reading:
                 self._finished = finished
                 body.clock.limit(FINISH_GRACE if finished else None)
         reply.compact()
-        timing = reply.timing
-        timing.bytes = body.bytes
-        timing.chunks = decoder.events
         reply.skipped = decoder.skipped
         if items and (type(items[0]) is str or any(item.content for item in items)):
-            now = body.arrived - self._started
-            if timing.first_text is None or timing.last_text is None:
-                timing.first_text = now
-                if self._observer is not None:
-                    tell(self._observer.on_first_text, reply)
-            elif now - timing.last_text > timing.longest_gap:
-                timing.longest_gap = now - timing.last_text
-            timing.last_text = now
+            self._note_text()
+        else:
+            self._timing.bytes = body.bytes
+            self._timing.chunks = decoder.events
+
+    def _note_text(self) -> None:
+        """Keep the timing up with text that has come."""
+        timing, body = self._timing, self._body
+        timing.bytes = body.bytes
+        timing.chunks = self._decoder.events
+        now = body.arrived - self._started
+        if timing.last_text is None:
+            timing.first_text = now
+            if self._observer is not None:
+                tell(self._observer.on_first_text, self.reply)
+        elif now - timing.last_text > timing.longest_gap:
+            timing.longest_gap = now - timing.last_text
+        timing.last_text = now
 
     # ------------------------------------------------------------------ the end
 

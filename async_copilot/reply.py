@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, NoReturn, TypeVar
@@ -246,7 +246,7 @@ def _refuse() -> NoReturn:
     raise left_error()
 
 
-async def _texts_until(reading: Reading, due: float) -> list[str]:
+async def _texts_until(reading: Reading, due: float) -> Sequence[str]:
     """Return what the next bytes bring; nothing, where none come until then."""
     try:
         # Cancelling a read loses nothing: bytes leave aiohttp's buffer only at its end.

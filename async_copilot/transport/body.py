@@ -90,18 +90,16 @@ class Body:
         the answer, or a server could keep us at work on comments for good.
         Cancelling loses no bytes: the next read() goes on.
         """
-        started = self._loop.time()
-        waits = self._reader.total_bytes == self.bytes and not self._reader.is_eof()
-        full = started - self._gave_way > GIVE_WAY_SECONDS
-        if full:
-            await asyncio.sleep(0)
-            started = self._gave_way = self._loop.time()
         if self.failure is not None:
             return b""
-        if waits or full:
-            self.clock.start(started)
+        reader, now = self._reader, self._loop.time()
+        waits = reader.total_bytes == self.bytes
+        if waits:
+            self.clock.start(now)
+        elif now - self._gave_way > GIVE_WAY_SECONDS:
+            await self._give_way()
         try:
-            block = await self._reader.read(BLOCK_BYTES)
+            block = await (reader.readany() if waits else reader.read(BLOCK_BYTES))
         except Exception as error:  # noqa: BLE001  # the pure-Python parser raises any kind
             block = self._broken(error)
         finally:
@@ -110,6 +108,12 @@ class Body:
             self._gave_way = self.arrived
         self.bytes += len(block)
         return block
+
+    async def _give_way(self) -> None:
+        """Let other tasks run, though the next block is here already."""
+        await asyncio.sleep(0)
+        self._gave_way = self._loop.time()
+        self.clock.start(self._gave_way)
 
     async def drain(self) -> None:
         """Read on to the end, so that the connection can be used again; within bounds.

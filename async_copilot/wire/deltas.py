@@ -84,6 +84,7 @@ class DeltaDecoder:
         self._choices: dict[int, bool] = {}  # index: has its finish_reason
         self._halves: dict[tuple[int, str], str] = {}  # surrogates waiting for the other half
         self._plain: PlainDelta | None = None
+        self._alone: PlainDelta | None = None  # while the next block may be one of these alone
         self._lessons = 4  # tries left to learn what a plain delta looks like here
 
     @property
@@ -99,8 +100,27 @@ class DeltaDecoder:
         """True when no later byte of the body can change the answer."""
         return self.done or self.failure is not None
 
+    def text_of(self, block: bytes) -> str | None:
+        """Return the text of a block that is one plain delta; None: ask texts().
+
+        The block that a model's own pace makes, one event a read, takes this way.
+        """
+        if self._alone is None or len(block) > self._max_event_bytes:
+            return None
+        text = self._alone.text_of(block)
+        if text is not None:
+            self.events += 1
+        return text
+
     def texts(self, block: bytes) -> list[str]:
         """Return the text deltas of choice 0 that block completes, none of them empty."""
+        self._alone = None
+        texts = self._texts_of_block(block)
+        if texts and self._sse.at_rest and not (self._halves or self.finished or self.ended):
+            self._alone = self._plain
+        return texts
+
+    def _texts_of_block(self, block: bytes) -> list[str]:
         self.progress = False
         lines = self._lines(block)
         payloads = self._sse.plain_payloads(lines)

@@ -41,12 +41,14 @@ class PlainDelta:
       that is known already) change all along.
     """
 
-    __slots__ = ("_after", "_before", "_between", "_fields")
+    __slots__ = ("_after", "_before", "_between", "_fields", "_foot", "_head")
 
     def __init__(self, before: Bytes, after: Bytes) -> None:
         self._before = before
         self._after = after
         self._between = after + b"\n\ndata: " + before
+        self._head = b"".join((b"data: ", before, b'"'))
+        self._foot = b"".join((b'"', after, b"\n\n"))
         self._fields: tuple[list[str], Callable[[dict[str, Any]], Any], Any] | None = None
 
     @classmethod
@@ -73,6 +75,21 @@ class PlainDelta:
         except (ValueError, LookupError, TypeError, RecursionError):
             return None
         return cls(before, after) if nothing_else and same else None
+
+    def text_of(self, block: Bytes) -> str | None:
+        """Return the text of a block that is one such event and no more, or None.
+
+        What is between the quotes of before and after has quotes around it, and so is JSON
+        only if it is one string, which cannot hold an LF or a CR.
+        """
+        before, after = self._head, self._foot
+        if not (block.startswith(before) and block.endswith(after)):
+            return None
+        try:
+            text = orjson.loads(block[len(before) - 1 : 1 - len(after)])
+        except ValueError:
+            return None
+        return text if type(text) is str and text else None
 
     def texts_of_block(self, lines: Bytes, payloads: Sequence[Bytes]) -> list[str] | None:
         """Return the texts of a block whose payloads are such events alone, or None.

@@ -102,6 +102,12 @@ class SSEDecoder:
         """
         return self.interpret(self._take_tail(b"\n\n"))
 
+    @property
+    def at_rest(self) -> bool:
+        """True when nothing of an event, not even of a line, has been read."""
+        under_way = self._tail or self._data or self._event or self._after_cr
+        return not (under_way or self._start or self._failed)
+
     # The two stages of feed(), and the short cut between them. The chat layer calls
     # them one by one, to hand orjson bytes that were never made into str.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from async_copilot.wire.chat import ChatChunk
 from async_copilot.wire.deltas import DeltaDecoder
 from async_copilot.wire.sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
 
-__all__ = ["Decoded", "bytewise", "cut_at_random", "decode", "decode_chunks"]
+__all__ = ["Decoded", "by_event", "bytewise", "cut_at_random", "decode", "decode_chunks"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ def decode(
     max_event_bytes: int = MAX_EVENT_BYTES,
     exact: Literal["", "events", "deltas"] = "",
 ) -> Decoded:
-    """Read blocks as texts, with every short cut, as Reply does.
+    """Read blocks as texts, with every short cut, as a Reading does.
 
     exact: leave out the short cut for text deltas ("deltas"), or for events too ("events").
     """
@@ -66,7 +67,8 @@ def decode(
         decoder._sse = _ExactSSEDecoder(max_event_bytes=max_event_bytes, error_field=True)
     texts: list[str] = []
     for block in blocks:
-        texts += decoder.texts(block)
+        text = decoder.text_of(block)
+        texts += decoder.texts(block) if text is None else [text]
         if decoder.ended:
             break
     texts += decoder.rest_of_texts(True)
@@ -119,6 +121,11 @@ def _decoded(texts: list[str], answer: Answer, decoder: DeltaDecoder) -> Decoded
         decoder.events,
         decoder.skipped,
     )
+
+
+def by_event(body: bytes) -> list[bytes]:
+    """Cut body behind each blank line, as servers write it and most reads bring it."""
+    return [block for block in re.split(rb"(?<=\n\n)", body) if block]
 
 
 def bytewise(body: bytes) -> list[bytes]:

@@ -26,7 +26,7 @@ from dialects.adversarial import (
     said,
     streams,
 )
-from dialects.decoding import Decoded, bytewise, cut_at_random, decode, decode_chunks
+from dialects.decoding import Decoded, by_event, bytewise, cut_at_random, decode, decode_chunks
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -50,7 +50,7 @@ def decoder(**options: Any) -> DeltaDecoder:
 def all_ways(body: bytes, *cuts: list[bytes], **options: Any) -> Decoded:
     """Decode body whole, the exact way; every other way must give the same."""
     exact = decode([body], exact="events", **options)
-    for blocks in ([body], bytewise(body), *cuts):
+    for blocks in ([body], by_event(body), bytewise(body), *cuts):
         assert decode(blocks, **options) == exact
         assert decode(blocks, exact="deltas", **options) == exact
         assert decode_chunks(blocks, **options)[0] == exact
@@ -67,8 +67,8 @@ def test_no_short_cut_can_be_told_from_the_exact_way(
 ) -> None:
     blocks = cut(body, cuts)
     exact = decode([body], exact="events", **options)
-    assert decode([body], **options) == exact
-    assert decode(blocks, **options) == exact
+    for whole_or_cut in ([body], by_event(body), blocks):
+        assert decode(whole_or_cut, **options) == exact
     assert decode(blocks, exact="deltas", **options) == exact
     assert decode_chunks(blocks, **options)[0] == exact
 
