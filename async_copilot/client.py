@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, NoReturn, Self
-from weakref import WeakSet
 
 import aiohttp
 from yarl import URL
@@ -24,14 +23,16 @@ from .options import (
     Unset,
     check_call,
     check_options,
-    checked_headers,
     request_fields,
 )
 from .reading import Reading, Settle
 from .reply import Reply, StreamedReply
 from .transport.clocks import Timeouts
-from .transport.exchange import READ_BUFFER, Exchange, parse_url, place
+from .transport.connections import keep_alive_socket
+from .transport.exchange import READ_BUFFER, TLS, Exchange
+from .transport.headers import authorization, merged_headers
 from .transport.proxies import environment_proxy
+from .transport.urls import parse_url, place, shown
 from .version import __version__
 from .wire.chat import Messages, request_body, request_messages
 from .wire.sse import MAX_EVENT_BYTES
@@ -67,22 +68,28 @@ class CopilotClient:
     session: an aiohttp.ClientSession of yours, never closed or changed. Its headers,
         proxy, TLS, middlewares and pool are used; its timeouts and ``raise_for_status``
         are not, since they would end streams. (A connection that a stream came over
-        goes on receiving into smaller buffers, see ``body.receive_less()``.)
+        goes on receiving into smaller buffers, see ``connections.receive_less()``.)
     timeouts: see Timeouts.
     max_retries: how often a request is sent again, 2 by default: while no text was handed
         out, after a refused or lost connection or status 408, 409, 429, 500, 502, 503,
-        504 or 529. 0 turns this off. (A pooled connection that the server had closed
-        is not counted: the request goes out on another one at once.)
+        504, 520 to 524, 529 or 530, unless the server says otherwise (``x-should-retry``).
+        0 turns this off. (A pooled connection that the server had closed is not counted:
+        the request goes out on another one at once, see ``Timing.replaced``.)
     max_event_bytes: bound of one event; more raises EventTooLargeError.
     strict: False accepts a cut-off answer, and skips and counts lines that are no JSON.
     headers: sent with each request.
     max_connections: open at once, 0 for no limit (the default: aiohttp's 100 makes the
         101st stream wait for another to end). Not with a session of yours.
     observer: an Observer, told of every reply's start, retries, first text and end.
+    ssl: what aiohttp takes: an ssl.SSLContext (a private authority, a certificate of this
+        client), an aiohttp.Fingerprint, or False to check no certificate. True, the
+        default, checks with the authorities of the machine, or those of SSL_CERT_FILE.
 
     Raises InvalidRequestError for options that cannot work. The environment's proxies
-    (``http_proxy``, ``https_proxy``, ``no_proxy``) are used, but not for loopback
-    addresses; ``~/.netrc`` is not read. A session of yours decides for itself.
+    (``http_proxy``, ``https_proxy``, ``all_proxy``, ``no_proxy``) are used, but not for
+    loopback addresses; ``~/.netrc`` is not read. A session of yours decides for itself.
+    Connections of a session of its own are probed in long silences (TCP keep-alive), so
+    that no router forgets them.
     """
 
     def __init__(
@@ -101,6 +108,7 @@ class CopilotClient:
         headers: Mapping[str, str] | None = None,
         max_connections: int = 0,
         observer: Observer | None = None,
+        ssl: TLS = True,
     ) -> None:
         check_options(
             api_key=api_key,
@@ -115,19 +123,20 @@ class CopilotClient:
             headers=headers,
             max_connections=max_connections,
             observer=observer,
+            ssl=ssl,
         )
         self.defaults = Defaults(model, provider, memory)
-        self._url = _completions_url(base_url)
-        self._headers = checked_headers(
-            {
-                "Accept": "text/event-stream, application/json",
-                "Content-Type": "application/json",
-                "Accept-Encoding": "identity",  # compressing proxies hold streams back
-                "User-Agent": USER_AGENT,
-                **({} if api_key is None else {"Authorization": f"Bearer {api_key}"}),
-                **(headers or {}),
-            }
-        )
+        url = _completions_url(base_url)
+        own = {
+            "Accept": "text/event-stream, application/json",
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",  # compressing proxies hold streams back
+            "User-Agent": USER_AGENT,
+        }
+        keyed = merged_headers(own, authorization(api_key, url))
+        self._headers = merged_headers(keyed, headers)
+        self._url = url.with_user(None)
+        self._ssl = ssl
         self._borrowed = session
         self._session = session
         self._timeouts = timeouts
@@ -139,7 +148,7 @@ class CopilotClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._under_way: set[Reading] = set()
-        self._seen: WeakSet[Any] = WeakSet()
+        self._proxy: URL | None = None
 
     def stream(
         self,
@@ -202,10 +211,11 @@ class CopilotClient:
             self._usable_session(),
             self._url,
             request_body(messages, **wanted),
-            headers=checked_headers({**self._headers, **headers}) if headers else self._headers,
+            headers=merged_headers(self._headers, headers) if headers else self._headers,
             timeouts=timeouts or self._timeouts,
             max_retries=self._max_retries if max_retries is None else max_retries,
-            seen=self._seen,
+            proxy=self._proxy,
+            ssl=self._ssl,
             in_conversation=wanted.get("conversation") is not None,
         )
         reading = Reading(
@@ -259,7 +269,8 @@ class CopilotClient:
             headers=self._headers,
             timeouts=self._timeouts,
             max_retries=self._max_retries,
-            seen=self._seen,
+            proxy=self._proxy,
+            ssl=self._ssl,
         )
         return await fetch_list(exchange, place(url))
 
@@ -308,13 +319,15 @@ class CopilotClient:
                 hint=Hint("make one client for each asyncio.run()"),
             )
         if self._session is None:
+            self._proxy = environment_proxy(self._url)
             self._session = aiohttp.ClientSession(
                 connector=aiohttp.TCPConnector(
-                    limit=self._max_connections, keepalive_timeout=KEEP_ALIVE
+                    limit=self._max_connections,
+                    keepalive_timeout=KEEP_ALIVE,
+                    socket_factory=keep_alive_socket,
                 ),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None),
-                proxy=environment_proxy(self._url),
                 read_bufsize=READ_BUFFER,
             )
         return self._session
@@ -324,7 +337,8 @@ def _completions_url(base_url: str) -> URL:
     url = parse_url(base_url) if isinstance(base_url, str) else None
     if url is None:
         raise InvalidRequestError(
-            f"this is not a server URL: {base_url!r}",
+            f"this is not a server URL: "
+            f"{shown(base_url) if isinstance(base_url, str) else repr(base_url)}",
             hint=Hint(f"give {{option}} such as {DEFAULT_BASE_URL}", "base_url"),
         )
     path = url.path.rstrip("/")

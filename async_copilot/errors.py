@@ -188,9 +188,11 @@ class ConnectionFailedError(CopilotError, ConnectionError):
 
     passing: True where another attempt may succeed (refused, reset), False where the
         same answer is to be expected (unknown host, a certificate).
+    party: who failed: "server", "proxy", or "machine", the one that this runs on.
     """
 
     passing: bool = True
+    party: str = "server"
 
 
 class ClockError(CopilotError, TimeoutError):

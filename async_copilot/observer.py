@@ -30,9 +30,9 @@ class Observer:
 
         client = CopilotClient(observer=Slow())
 
-    Each reply is told of in this order: on_start once, on_retry as often as it happens,
-    on_first_text at most once, on_end once, however it ends. One observer may serve any
-    number of clients and replies at once.
+    Each reply is told of in this order: on_start once, on_retry and on_replace as often as
+    they happen, on_first_text at most once, on_end once, however it ends. One observer may
+    serve any number of clients and replies at once.
 
     The methods are plain functions, called in the task that opens or reads the reply, so
     that its context variables are there; they must not block. (Only on_end may come from
@@ -46,8 +46,14 @@ class Observer:
     def on_retry(self, reply: Reply, error: CopilotError, pause: float) -> None:
         """After error the request is sent again, in pause seconds.
 
-        ``reply.timing.retries`` counts this one. Not told: a pooled connection that the
-        server had closed meanwhile, in whose place another one is used at once.
+        ``reply.timing.retries`` counts this one.
+        """
+
+    def on_replace(self, reply: Reply, error: CopilotError) -> None:
+        """A pooled connection was not fit, as error says; another one is used at once.
+
+        The server had closed it, or bytes came over it that nobody had asked for.
+        ``reply.timing.replaced`` counts this one.
         """
 
     def on_first_text(self, reply: Reply) -> None:

@@ -1,4 +1,4 @@
-"""Options in; the same checked, or refused with the right spelling. No I/O.
+"""Options in; the same checked, or refused with the right spelling.
 
 A client, a conversation and a call take their options through here, so that one that
 cannot work is told where it is given, and none is taken for a field of the request.
@@ -7,10 +7,12 @@ cannot work is told where it is given, and none is taken for a field of the requ
 from __future__ import annotations
 
 import enum
-import re
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
+
+import aiohttp
 
 from .errors import Hint, InvalidRequestError
 from .observer import Observer
@@ -23,7 +25,6 @@ __all__ = [
     "Unset",
     "check_call",
     "check_options",
-    "checked_headers",
     "request_fields",
 ]
 
@@ -82,6 +83,10 @@ def _is_session(value: object) -> bool:
     return not isinstance(value, type) and callable(getattr(value, "post", None))
 
 
+def _is_tls(value: object) -> bool:
+    return isinstance(value, bool | ssl.SSLContext | aiohttp.Fingerprint)
+
+
 def _is_extra(value: object) -> bool:
     return isinstance(value, Mapping) and all(map(_is_text, value)) and "messages" not in value
 
@@ -101,6 +106,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "headers": (lambda value: isinstance(value, Mapping), 'a dict such as {"X-Team": "us"}'),
     "max_connections": (_is_count, "a whole number, 0 for no limit"),
     "observer": (lambda value: isinstance(value, Observer), "an instance of an Observer"),
+    "ssl": (_is_tls, "an ssl.SSLContext, an aiohttp.Fingerprint, True or False"),
     "unshared": (_is_truth, "True or False"),
     "stream": (_is_truth, "True, or False for the answer in one piece"),
     "extra": (_is_extra, 'the fields to send, such as {"timeout": 5}, without the messages'),
@@ -141,7 +147,7 @@ _CLOCKS = "use timeouts=, such as timeouts=Timeouts(total=30)"
 
 _NOT_ON_A_CALL = {
     **dict.fromkeys(
-        ("base_url", "api_key", "session", "max_event_bytes", "max_connections"), _CLIENT
+        ("base_url", "api_key", "session", "max_event_bytes", "max_connections", "ssl"), _CLIENT
     ),
     **dict.fromkeys(("memory", "keep_partial", "echo_reasoning", "max_transcript"), _CONVERSATION),
     "system": f'{_CONVERSATION}, or as a message {{"role": "system", ...}}',
@@ -200,27 +206,3 @@ def request_fields(
         **fields,
         **(extra or {}),
     }
-
-
-# ------------------------------------------------------------------ headers
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-
-
-def checked_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return a copy; raise for what is not a header by RFC 9110, 5.1 and 5.5."""
-    for name, value in headers.items():
-        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
-            raise InvalidRequestError(
-                f"{name!r} is not a header name", hint=Hint("use letters, digits and -")
-            )
-        if not isinstance(value, str) or _CONTROL.search(value):
-            what, option = f"header {name!r}", "headers"
-            if name == "Authorization":
-                what, option = "the key", "api_key"
-            raise InvalidRequestError(
-                f"{what} must be a str without line breaks and control characters",
-                hint=Hint("check {option}", option),
-            )
-    return dict(headers)

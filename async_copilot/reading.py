@@ -44,8 +44,12 @@ Settle: TypeAlias = "Callable[[Reply, CopilotError | None], object]"
 class Source(Protocol):
     """Where a body comes from: a request that can be sent again, or a response of the caller's."""
 
-    async def open(self) -> Body:
-        """Return a body, of a request that was sent once. Raises CopilotError."""
+    async def open(self, replaced: Callable[[CopilotError], None]) -> Body:
+        """Return a body, of a request that was sent once. Raises CopilotError.
+
+        replaced: told of each pooled connection that was not fit for the request, in whose
+            place another one was used at once.
+        """
 
     def pause(self, failure: CopilotError, retries: int) -> float | None:
         """Return the seconds to wait before another attempt; None where there is to be none."""
@@ -152,7 +156,7 @@ class Reading:
             if failure is not None:
                 await self._pause(failure)
             try:
-                body = await self._source.open()
+                body = await self._source.open(self._replaced)
             except CopilotError as error:
                 failure = error
             else:
@@ -174,19 +178,24 @@ class Reading:
             tell(self._observer.on_retry, self.reply, failure, pause)
         await self._source.wait(pause)
 
+    def _replaced(self, failure: CopilotError) -> None:
+        self.reply.timing.replaced += 1
+        if self._observer is not None:
+            tell(self._observer.on_replace, self.reply, failure)
+
     def _take(self, body: Body) -> None:
         """Read on in this body; nothing is kept of one before it."""
-        reply, response = self.reply, body.response
+        reply = self.reply
         if self._opened:
             reply.begin_again()
             self._decoder = self._new_decoder()
         self._opened, self._body, self.block = True, body, body.read
         self.pieces = reply.pieces
-        reply.status = response.status
-        reply.headers = response.headers
-        reply.request_id = request_id(response.headers)
+        reply.status = body.response.status
+        reply.headers = body.headers
+        reply.request_id = request_id(body.headers)
         reply.timing.headers = body.arrived - self._started
-        self._decoder.media_type = response.headers.get("Content-Type", "")
+        self._decoder.media_type = body.headers.get("Content-Type", "")
 
     # ------------------------------------------------------------------ from block to block
 

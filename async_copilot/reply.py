@@ -14,8 +14,8 @@ import aiohttp
 from .errors import ClientClosedError, Hint, ReplyInUseError
 from .reading import Reading, left_error
 from .transport.batches import Batch
+from .transport.borrowed import BorrowedResponse
 from .transport.clocks import Timeouts
-from .transport.exchange import BorrowedResponse
 from .wire.answer import Answer
 from .wire.chat import ChatChunk
 from .wire.sse import MAX_EVENT_BYTES

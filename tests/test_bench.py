@@ -22,7 +22,7 @@ from bench.measures import MEASURES, Job, WrongTextError, stream
 from bench.replay import Replay, plan
 from bench.scenarios import SCENARIOS, Column, Scenario, Target
 
-from async_copilot.transport import body
+from async_copilot.transport import connections
 
 pytestmark = pytest.mark.bench
 
@@ -89,12 +89,13 @@ async def replay() -> AsyncIterator[str]:
 
 
 async def test_the_floor_receives_into_buffers_as_small_as_ours() -> None:
-    assert contestants.RECEIVE_BYTES == body.RECEIVE_BYTES
+    assert contestants.RECEIVE_BYTES == connections.RECEIVE_BYTES
     async with replay() as address:
         url = f"{address}/openai/each/50/0"
         async with contestants.session(url, contestants.SmallReceives) as post, post() as response:
             assert response.connection is not None
-            assert getattr(response.connection.transport, "max_size", None) == body.RECEIVE_BYTES
+            received = getattr(response.connection.transport, "max_size", None)
+            assert received == connections.RECEIVE_BYTES
 
 
 @asynccontextmanager

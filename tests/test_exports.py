@@ -35,9 +35,11 @@ ORDER = [
     *("wire.think", "wire.media"),
     # all that touches aiohttp, sockets or time
     *("transport.clocks", "transport.retries", "transport.statuses", "transport.masking"),
-    *("transport.batches", "transport.proxies", "transport.body"),
+    *("transport.batches", "transport.proxies", "transport.urls", "transport.headers"),
+    *("transport.connections", "transport.failures", "transport.doubles", "transport.body"),
+    *("transport.error_body", "transport.borrowed", "transport.exchange"),
     # doors
-    *("options", "parts", "transport.exchange", "reading", "reply", "saved", "conversation"),
+    *("options", "parts", "reading", "reply", "saved", "conversation"),
     *("models", "client", "runner"),
     # packages of their own: one for tests and demonstrations, one for people
     *("fake_server", "pytest_plugin", "console", "__main__"),

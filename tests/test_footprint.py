@@ -17,8 +17,8 @@ from fault_server import FaultServer
 
 from async_copilot import CopilotClient, content_deltas
 from async_copilot.fake_server import FakeAnswer, FakeServer
-from async_copilot.transport.body import RECEIVE_BYTES
 from async_copilot.transport.clocks import Watchdog
+from async_copilot.transport.connections import RECEIVE_BYTES, used_connections
 from async_copilot.wire.answer import Answer
 from async_copilot.wire.chat import ChatChunk, request_body
 
@@ -123,9 +123,14 @@ async def test_a_reply_takes_one_timer_and_a_second_one_after_its_finish_reason(
 
 async def test_a_connection_receives_into_buffers_below_the_size_that_malloc_maps() -> None:
     """From its first answer on, even one that comes whole with its headers."""
-    async with FaultServer(HELLO) as server, CopilotClient(base_url=server.url) as client:
+    async with (
+        FaultServer(HELLO) as server,
+        aiohttp.ClientSession() as session,
+        CopilotClient(base_url=server.url, session=session) as client,
+    ):
         await client.complete("Hi")
-        assert [connection.max_size for connection in client._seen] == [RECEIVE_BYTES]
+        (protocol,) = used_connections(session)
+        assert protocol.transport.max_size == RECEIVE_BYTES
 
 
 async def test_so_does_one_that_the_caller_has_opened() -> None:

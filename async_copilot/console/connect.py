@@ -11,7 +11,7 @@ from yarl import URL
 
 from ..client import CopilotClient
 from ..transport.clocks import Timeouts
-from ..transport.exchange import place
+from ..transport.urls import place
 from .argument_parser import CLOCKS, UsageProblemError
 from .arguments import Options
 from .dry_run import catching_session

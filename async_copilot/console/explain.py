@@ -19,13 +19,14 @@ _OPTIONS = {
     "Timeouts(total=...)": "--timeout-total",
     "api_key": "the key (ASYNC_COPILOT_API_KEY)",
     "base_url": "--url",
+    "ssl": "ssl=... of a program of your own",
     "strict=False": "--no-strict",
 }
 
 
 def explain(error: CopilotError, url: str) -> str:
     """Return what happened and what to do; url is the server's, fit to be shown."""
-    if isinstance(error, ConnectionFailedError) and error.passing:
+    if isinstance(error, ConnectionFailedError) and error.passing and error.party == "server":
         return (
             f"nothing answers at {url}; start a server there (for g4f: "
             f"pip install 'g4f[api]', then {_g4f_command(url)}), or see the built-in demo "

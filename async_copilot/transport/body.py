@@ -17,24 +17,18 @@ import asyncio
 from weakref import WeakKeyDictionary, ref
 
 import aiohttp
+from aiohttp.http_exceptions import HttpProcessingError
+from yarl import URL
 
-from ..errors import (
-    ClientClosedError,
-    ConnectionFailedError,
-    CopilotError,
-    DisconnectedError,
-    Hint,
-    InvalidHTTPError,
-    InvalidRequestError,
-    ReplyInUseError,
-    WrongLoopError,
-)
+from ..errors import ClientClosedError, CopilotError, Hint, InvalidHTTPError
 from .clocks import Watchdog
+from .doubles import headers_of, reader_of
+from .failures import broken_body, translate
+from .urls import place
 
-__all__ = ["Body", "receive_less", "translate"]
+__all__ = ["Body"]
 
 BLOCK_BYTES = 64 * 1024  # a block and its copies stay in the processor's cache
-RECEIVE_BYTES = 120 * 1024  # at most, from the socket at a time
 DRAIN_BYTES = 64 * 1024  # after [DONE]; an honest body ends within a few bytes
 DRAIN_SECONDS = 0.25  # the last chunk of a body travels with [DONE] or right behind it
 GIVE_WAY_SECONDS = 0.01  # other tasks wait no longer than this for a full buffer
@@ -52,6 +46,7 @@ class Body:
     connection go. A body read to its end gives the connection back to the pool.
 
     clock: which has waited for the headers, or is new.
+    headers: of the response, by names in any case.
     bytes: read so far.  arrived: loop time of the last block.
     failure: what broke the body; the bytes that came before it are handed out first.
     """
@@ -66,22 +61,23 @@ class Body:
         "bytes",
         "clock",
         "failure",
+        "headers",
         "response",
     )
 
     def __init__(self, response: aiohttp.ClientResponse, clock: Watchdog) -> None:
         self.response = response
+        self.headers = headers_of(response)
         self.clock = clock
         clock.expire = self.fail
         clock.answer()
         self.bytes = 0
         self._loop = asyncio.get_running_loop()
         self.arrived = self._gave_way = self._loop.time()
-        self._reader = response.content
+        self._reader = reader_of(response)
         self.failure: CopilotError | None = None
         self._closed: asyncio.Future[None] | None = None
-        if response.connection is not None:  # else the whole body is here already
-            self._watch(response.connection)
+        self._watch()
 
     async def read(self) -> bytes:
         """Return the next block; b"" at the end of the body, or where it broke: see failure.
@@ -100,6 +96,8 @@ class Body:
             await self._give_way()
         try:
             block = await (reader.readany() if waits else reader.read(BLOCK_BYTES))
+        except RecursionError:
+            raise  # of the caller's deep stack; the connection has nothing to do with it
         except Exception as error:  # noqa: BLE001  # the pure-Python parser raises any kind
             block = self._broken(error)
         finally:
@@ -141,41 +139,69 @@ class Body:
         if self._closed is not None:
             _UNDER_WAY[self._closed] = None
             self._closed = None
-        if not self.response.closed:  # it is, and its connection in the pool, at its end
-            self.response.close()
+        close = getattr(self.response, "close", None)
+        # At its end it is closed already, and its connection in the pool.
+        if close is not None and not getattr(self.response, "closed", False):
+            close()
 
-    def _watch(self, connection: aiohttp.connector.Connection) -> None:
+    def _watch(self) -> None:
         """Be told of the connection's end."""
-        self._closed = getattr(connection.protocol, "closed", None)
-        if self._closed is not None:
-            if self._closed not in _UNDER_WAY:
-                self._closed.add_done_callback(_connection_closed)
-            _UNDER_WAY[self._closed] = ref(self)
+        connection = getattr(self.response, "connection", None)
+        if connection is None:  # the whole body is here already
+            return
+        closed = getattr(connection.protocol, "closed", None)
+        if isinstance(closed, asyncio.Future):
+            self._closed = closed
+            if closed not in _UNDER_WAY:
+                closed.add_done_callback(_connection_closed)
+            _UNDER_WAY[closed] = ref(self)
 
     def lost(self) -> None:
-        """The connection is gone.
+        """The connection is gone, and aiohttp has told the reader neither an end nor an exception.
 
-        Where the parser meets broken framing, aiohttp closes the connection and tells
-        the reader nothing: neither an end nor an exception.
+        It does so where the parser meets broken framing, which leaves an exception with the
+        protocol; else the session was closed on this side.
         """
-        if not self._reader.is_eof() and self._reader.exception() is None:
-            self._reader.set_exception(
-                InvalidHTTPError("the server answered with broken HTTP (the framing of the body)")
+        if self._reader.is_eof() or self._reader.exception() is not None:
+            return
+        connection = getattr(self.response, "connection", None)
+        protocol = None if connection is None else connection.protocol
+        told = None if protocol is None else protocol.exception()
+        error: CopilotError
+        if isinstance(told, HttpProcessingError):
+            error = InvalidHTTPError(
+                f"{self._where()} answered with broken HTTP (the framing of the body)"
             )
+        else:
+            error = ClientClosedError(
+                "the session was closed while its response was read",
+                hint=Hint("read it to its end before closing the session"),
+            )
+        self._reader.set_exception(error)
+
+    def _where(self) -> str:
+        url = getattr(self.response, "url", None)
+        return place(url) if isinstance(url, URL) else "the server"
 
     def _broken(self, error: Exception) -> bytes:
         """Take note of the failure; return the bytes that had arrived before it."""
-        if isinstance(error, CopilotError):
-            self.failure = error
-        else:
-            self.failure = translate(error)
-            self.failure.__cause__ = error
         # aiohttp's reader holds bytes behind its exception; without one it hands them out.
         self._reader.set_exception(None)  # type: ignore[arg-type]
         try:
-            return self._reader.read_nowait()
+            block = self._reader.read_nowait()
         except Exception:  # noqa: BLE001  # whatever it is, the first failure is the news
-            return b""
+            block = b""
+        if isinstance(error, CopilotError):
+            self.failure = error
+        else:
+            url = getattr(self.response, "url", None)
+            if isinstance(error, aiohttp.ClientPayloadError):
+                count, length = self.bytes + len(block), self.headers.get("Content-Length")
+                self.failure = broken_body(error, self._where(), count=count, length=length)
+            else:
+                self.failure = translate(error, url if isinstance(url, URL) else None)
+            self.failure.__cause__ = error
+        return block
 
 
 def _connection_closed(closed: asyncio.Future[None]) -> None:
@@ -185,75 +211,3 @@ def _connection_closed(closed: asyncio.Future[None]) -> None:
     body = None if under_way is None else under_way()
     if body is not None:
         body.lost()
-
-
-def receive_less(transport: object) -> None:
-    """Let a connection receive into smaller buffers.
-
-    asyncio's selector transport asks for 256 KiB at each read. That is above malloc's
-    threshold for mapping memory, so that a read of one delta costs a mmap, a page fault
-    and a munmap; 120 KiB is below it. Public by name, undocumented, and where a
-    transport has no such attribute (TLS, uvloop) nothing happens.
-    """
-    if hasattr(transport, "max_size"):
-        transport.max_size = RECEIVE_BYTES
-
-
-def translate(error: Exception, where: str = "the server") -> CopilotError:
-    """Return ours for an exception of aiohttp, asyncio or the socket.
-
-    Raise it ``from`` the original, save for aiohttp.ClientResponseError: that one shows
-    the request's headers, and the key in them, in its repr.
-    """
-    kind = type(error).__name__
-    if type(error) is aiohttp.ClientConnectionError and str(error) == "Connection closed":
-        # What aiohttp's response says of its content once it was closed on this side.
-        return ReplyInUseError("the response was left", hint=Hint("read it inside its async with"))
-    if isinstance(error, aiohttp.ClientResponseError):
-        words = " ".join(error.message.split())[:160] or kind
-        return InvalidHTTPError(f"{where} answered with broken HTTP ({words})")
-    if isinstance(error, ValueError | AssertionError):  # aiohttp.InvalidURL is one too
-        return InvalidRequestError(f"the request to {where} cannot be sent: {_brief(error)}")
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientSSLError):
-        return _unreachable(error, where)
-    if isinstance(error, RuntimeError):
-        return _misused(str(error).lower(), where)
-    if isinstance(error, aiohttp.ClientPayloadError) and "content-encoding" in str(error):
-        return InvalidHTTPError(f"{where} sent a body that cannot be decompressed ({error})")
-    if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientPayloadError | OSError):
-        return DisconnectedError(
-            f"the connection to {where} broke before the end of its answer ({_brief(error)})"
-        )
-    return InvalidHTTPError(f"{where} answered with broken HTTP ({kind}: {_brief(error)})")
-
-
-def _misused(words: str, where: str) -> CopilotError:
-    """Return ours for a RuntimeError, of which only the words tell what it is about."""
-    if "session is closed" in words:
-        return ClientClosedError(
-            "the session is closed", hint=Hint("make the request before closing it")
-        )
-    if "loop" in words:
-        return WrongLoopError(
-            "the session belongs to another event loop", hint=Hint("make one in this loop")
-        )
-    return DisconnectedError(f"{where} closed the connection before the end of its answer")
-
-
-def _unreachable(error: aiohttp.ClientError, where: str) -> ConnectionFailedError:
-    passing = not isinstance(
-        error, aiohttp.ClientConnectorDNSError | aiohttp.ClientConnectorCertificateError
-    )
-    return ConnectionFailedError(
-        f"cannot connect to {where} ({_brief(error)})",
-        hint=Hint("check that the server runs there"),
-        passing=passing,
-    )
-
-
-def _brief(error: Exception) -> str:
-    """Return an exception's own words on one line, its kind where it has none."""
-    if isinstance(error, aiohttp.ClientConnectorError):
-        error = error.os_error
-    text = " ".join(str(error).split())
-    return text[:160] or type(error).__name__

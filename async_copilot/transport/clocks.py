@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
@@ -29,7 +30,7 @@ __all__ = ["Timeouts", "Watchdog"]
 # longer than that. Eight parts: of 300 s of silence one is 37.5 s, a timer nobody feels.
 PARTS = 8
 SHORTEST_PART = 0.05  # seconds
-LATE = 0.1  # seconds; a timer that comes later than this was kept by the process, not the server
+LATE = 0.1  # seconds; a timer this late, with no work done meanwhile, tells of such a stop
 GRACE = 1.0  # seconds at most that a server gets after such a timer
 LOOKS = 8  # turns of the loop; bytes take two to their reader, a new connection a few more
 
@@ -54,8 +55,8 @@ class Timeouts:
         that a model may think for longer than the gaps in its answer may last, or the
         reverse. None: ``silence`` and ``stall`` hold from the start.
 
-    Time in which this process does not run (stopped, or kept busy by other work) is not
-    counted against the server: a clock that comes late first takes in what has arrived.
+    Time in which this process does not run (stopped, starved, blocked) is not counted
+    against the server, and a clock that runs out first takes in what has arrived.
 
     A clock that runs out is not a reason to send the request again: the server may be
     at work on it.
@@ -109,6 +110,7 @@ class Watchdog:
         "_timeouts",
         "_timer",
         "_total",
+        "_worked",
         "expire",
         "spent",
     )
@@ -128,6 +130,7 @@ class Watchdog:
         self._timer: asyncio.Handle | None = None
         self._due = math.inf  # when it fires; uvloop's own do not tell
         self._settled = False  # no clock runs out before the timer fires
+        self._worked = 0.0  # CPU seconds of this thread when the timer was set
         self._looked = 0  # turns of the loop since the clock ran out
         self.expire: Callable[[CopilotError], object] = _nobody
         self.spent = spent
@@ -214,13 +217,17 @@ class Watchdog:
 
     def _arm(self, now: float, left: float) -> None:
         """Look again when the time left is over, or at the end of a part of a long wait."""
+        part = max(self._left() / PARTS, SHORTEST_PART)
+        self._look_at(now + min(left, part), now)
+
+    def _look_at(self, due: float, now: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        part = max(self._left() / PARTS, SHORTEST_PART)
         # At least a millisecond: timers may come early by the clock's resolution.
-        self._due = now + max(min(left, part), 0.001)
-        if left != math.inf:
+        self._due = max(due, now + 0.001)
+        self._worked = time.thread_time()
+        if due != math.inf:
             self._timer = self._loop.call_at(self._due, self._fire)
 
     def _fire(self) -> None:
@@ -229,22 +236,24 @@ class Watchdog:
         if self._started is None:  # the caller works
             self._arm(now, self._left())
             return
-        late = now - max(self._due, self._started)
-        if late > LATE:  # neither the process's absence nor its other work is the server's
-            self._started += late
+        # Neither the process's absence is the server's, nor a call that blocked the loop. Work
+        # is counted: else a server could stop the clock by keeping the loop at work.
+        absent = now - max(self._due, self._started) - (time.thread_time() - self._worked)
+        if absent > LATE:
+            self._started += absent
         waited = now - self._started
         left = self._left() - waited
         if left > 0:
             self._looked = 0
             self._arm(now, left)
-        elif late > LATE and not self._looked:
+        elif absent > LATE and not self._looked:
             self._looked = 1
-            self._due = now + min(late, GRACE)
-            self._timer = self._loop.call_at(self._due, self._fire)
+            self._look_at(now + min(absent, GRACE), now)
         elif self._looked < LOOKS:
             # What arrived in this turn of the loop is with its reader in the next ones.
             self._looked += 1
             self._due = now
+            self._worked = time.thread_time()
             self._timer = self._loop.call_soon(self._fire)
         else:
             self.expire(self.error(waited))

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl as tls
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import Any
-from weakref import WeakSet
+from typing import Self
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -20,31 +20,42 @@ from ..errors import (
     CopilotError,
     DisconnectedError,
     Hint,
-    HTTPStatusError,
     RedirectError,
 )
-from .body import Body, receive_less, translate
+from .body import Body
 from .clocks import Timeouts, Watchdog
-from .masking import Mask
+from .connections import Delivery, used_connections
+from .error_body import read_status_error
+from .failures import translate
+from .masking import Mask, Secret, revealed
 from .retries import may_retry, retry_pause
-from .statuses import is_answer, status_error
+from .statuses import is_answer
+from .urls import parse_url, place, shown
 
-__all__ = ["BorrowedResponse", "Exchange", "parse_url", "place"]
+__all__ = ["TLS", "Exchange", "Replaced"]
 
 log = logging.getLogger("async_copilot")
 
 READ_BUFFER = 64 * 1024  # bytes; aiohttp holds up to twice this of a stream nobody reads
-ERROR_BODY_BYTES = 64 * 1024
-ERROR_BODY_SECONDS = 5.0
-MAX_REDIRECTS = 10
+MAX_REDIRECTS = 10  # as browsers and aiohttp itself; a chain that long is a loop
 WRITE_BYTES = 256 * 1024  # of a request body at a time, so that a large one gives way
+HEADER_BYTES = 128 * 1024  # a header; aiohttp's 8,190 are less than some content policies
+HEADERS = 1000  # aiohttp's 128 are fewer than a chain of gateways adds
+
+TLS = bool | tls.SSLContext | aiohttp.Fingerprint
+
+Replaced = Callable[[CopilotError], None]
+"""Told of each pooled connection that was not fit, in whose place another one is used."""
+
+
+def _nobody(_: CopilotError) -> None:
+    """Nobody is told, or waits."""
 
 
 class Exchange:
     """One request to a server: sent once by each open(), with what its attempts share.
 
     body: of a POST; empty for a GET.
-    seen: the connections that were used before, to know a stale one from a dead server.
     in_conversation: the request goes on with a conversation at its server. A plain 500 is
         not asked again then: the message may be in the conversation already, and would be
         in it twice (g4f's Copilot types it into the user's account).
@@ -56,10 +67,11 @@ class Exchange:
         url: URL,
         body: bytes,
         *,
-        headers: Mapping[str, str],
+        headers: Mapping[str, str | Secret],
         timeouts: Timeouts,
         max_retries: int,
-        seen: WeakSet[Any],
+        proxy: URL | None = None,
+        ssl: TLS = True,
         in_conversation: bool = False,
     ) -> None:
         self._session = session
@@ -68,18 +80,21 @@ class Exchange:
         self._headers = headers
         self._timeouts = timeouts
         self._max_retries = max_retries
-        self._seen = seen
+        self._proxy = proxy
+        self._ssl = ssl
+        self._used = used_connections(session)
         self._in_conversation = in_conversation
         self._spent = 0.0  # seconds of Timeouts.total
-        self._stale = False  # the last request went out on a connection used before
+        self._delivery: Delivery  # of the last request, since there was one
         self._aborted: CopilotError | None = None
         self._wake: Callable[[CopilotError], object] = _nobody  # ends the wait under way
 
-    async def open(self) -> Body:
+    async def open(self, replaced: Replaced = _nobody) -> Body:
         """Send the request, follow where it leads, return the body of the answer.
 
-        Sent at once on another connection where a pooled one had been closed by the
-        server; each such attempt takes one out of the pool, so this comes to an end.
+        Sent at once on another connection where a pooled one was not fit: closed by the
+        server, at once and before any byte of an answer, or holding bytes that nobody asked
+        for. Each such attempt takes one out of the pool, so this comes to an end.
         Raises what became of the request. Cancelling closes the connection.
         """
         while True:
@@ -87,10 +102,26 @@ class Exchange:
                 raise self._aborted
             try:
                 return await self._send()
-            except DisconnectedError as error:
-                if not self._stale or self._aborted is not None:
+            except CopilotError as error:
+                if self._aborted is not None or not self._stale(error):
                     raise
-                log.debug("stale connection to %s, sending again: %s", place(self._url), error)
+                log.info("a pooled connection to %s was stale, another one is used", self._place)
+                replaced(error)
+
+    def _stale(self, error: CopilotError) -> bool:
+        """True where the connection, not the server, is what failed."""
+        if self._delivery.dropped:
+            return True
+        cause = error.__cause__
+        # With the bytes of an unfinished head, aiohttp's exception carries what they say so far.
+        unheard = not isinstance(cause, aiohttp.ServerDisconnectedError) or isinstance(
+            cause.message, str
+        )
+        return self._delivery.fresh and isinstance(error, DisconnectedError) and unheard
+
+    @property
+    def _place(self) -> str:
+        return place(self._url)
 
     def pause(self, failure: CopilotError, retries: int) -> float | None:
         """Return the seconds before another attempt; None where there is to be none."""
@@ -123,24 +154,27 @@ class Exchange:
 
     def mask(self, error: CopilotError) -> None:
         """Strike the request's secrets out of what an error says."""
-        Mask(self._headers, self._session.headers).error(error)
+        self._mask().error(error)
+
+    def _mask(self) -> Mask:
+        session = self._session
+        own = {} if session.auth is None else {"Authorization": session.auth.encode()}
+        urls = [self._url] if self._proxy is None else [self._url, self._proxy]
+        return Mask(self._headers, session.headers, own, urls=urls)
 
     async def _send(self) -> Body:
         clock = Watchdog(self._timeouts, spent=self._spent)
         self._wake = clock.end
         try:
             response = await self._follow(clock)
+            if is_answer(response.status):
+                return Body(response, clock)
+            raise await read_status_error(response, clock, self._mask())
         except BaseException:
             clock.cancel()
             raise
         finally:
             self._spent = clock.spent
-        if is_answer(response.status):
-            return Body(response, clock)
-        clock.cancel()
-        failure = await read_status_error(response, self._timeouts)
-        self.mask(failure)
-        raise failure
 
     async def _follow(self, clock: Watchdog) -> aiohttp.ClientResponse:
         """Post, and post again where 307 or 308 lead."""
@@ -157,16 +191,16 @@ class Exchange:
                 headers = self._headers_for_strangers(target)
             url = target
         raise RedirectError(
-            f"{place(self._url)} redirects more than {MAX_REDIRECTS} times, lastly to {place(url)}",
+            f"{self._place} redirects more than {MAX_REDIRECTS} times, lastly to {place(url)}",
             hint=Hint("give the final URL as {option}", "base_url"),
         )
 
-    def _headers_for_strangers(self, target: URL) -> dict[str, str]:
+    def _headers_for_strangers(self, target: URL) -> dict[str, str | Secret]:
         """Return headers for another origin: nothing that the caller gave goes there."""
         if self._session.headers or self._session.auth is not None:
             # The session adds its own to every request; they cannot be held back.
             raise RedirectError(
-                f"{place(self._url)} redirects to another origin, {place(target)}, where "
+                f"{self._place} redirects to another origin, {place(target)}, where "
                 f"the headers of your session must not go",
                 hint=Hint("if you trust it, give it as {option}", "base_url"),
             )
@@ -174,17 +208,14 @@ class Exchange:
         return {name: value for name, value in self._headers.items() if name.lower() in kept}
 
     async def _post(
-        self, url: URL, headers: Mapping[str, str], clock: Watchdog
+        self, url: URL, headers: Mapping[str, str | Secret], clock: Watchdog
     ) -> aiohttp.ClientResponse:
         """Send the request once; return the response when its headers are here."""
         now = asyncio.get_running_loop().time
-        connect, sock_connect = self._timeouts.connect, None
-        if self._queues:
-            connect, sock_connect = None, connect
-        self._stale = False
         expired: list[CopilotError] = []
         failure: CopilotError
         cause: Exception | None
+        self._delivery = delivery = Delivery(self._used)
         try:
             async with asyncio.timeout_at(None) as wait:
 
@@ -193,36 +224,53 @@ class Exchange:
                     wait.reschedule(now())
 
                 clock.expire = expire
+                connect = None if self._queues else self._timeouts.connect
                 clock.connect(now(), connect, partial(_no_connection, url, self._timeouts))
                 try:
-                    return await self._session.request(
-                        "POST" if self._body else "GET",
-                        url,
-                        data=_Outgoing(self._body, partial(self._sending, clock)),
-                        headers=headers,
-                        allow_redirects=False,
-                        raise_for_status=False,
-                        auto_decompress=True,
-                        read_bufsize=READ_BUFFER,
-                        timeout=_only_connect(sock_connect),
-                    )
+                    response = await self._request(url, headers, clock)
                 finally:
                     clock.stop(now())
+                    delivery.over()
+            if not delivery.took_another(response):
+                return response
+            response.close()
+            failure, cause = (
+                DisconnectedError(f"bytes from {place(url)} that nobody asked for"),
+                None,
+            )
         except TimeoutError as error:
             failure, cause = expired[0] if expired else clock.error(), error
+        except RecursionError:
+            raise  # of the caller's deep stack; the connection has nothing to do with it
         except (aiohttp.ClientError, OSError, RuntimeError, ValueError, AssertionError) as error:
-            failure, cause = translate(error, place(url)), error
+            failure, cause = translate(error, url), error
         if isinstance(cause, aiohttp.ClientResponseError):
             cause = None  # its repr shows the request's headers
         raise failure from cause
 
+    async def _request(
+        self, url: URL, headers: Mapping[str, str | Secret], clock: Watchdog
+    ) -> aiohttp.ClientResponse:
+        sock_connect = self._timeouts.connect if self._queues else None
+        return await self._session.request(
+            "POST" if self._body else "GET",
+            url,
+            data=_Outgoing(self._body, partial(self._sending, clock)),
+            headers=revealed(headers),
+            allow_redirects=False,
+            raise_for_status=False,
+            auto_decompress=True,
+            read_bufsize=READ_BUFFER,
+            timeout=_only_connect(sock_connect),
+            proxy=self._proxy,
+            ssl=self._ssl,
+            max_field_size=HEADER_BYTES,
+            max_headers=HEADERS,
+        )
+
     def _sending(self, clock: Watchdog, writer: AbstractStreamWriter) -> None:
         """The request goes out: from here on the server is what we wait for."""
-        transport = getattr(writer, "transport", None)
-        self._stale = transport in self._seen
-        if not self._stale:
-            self._seen.add(transport)
-            receive_less(transport)
+        self._delivery.begin(writer)
         clock.send(asyncio.get_running_loop().time())
 
     @property
@@ -233,34 +281,6 @@ class Exchange:
         """
         connector = self._session.connector
         return connector is None or bool(connector.limit or connector.limit_per_host)
-
-
-class BorrowedResponse:
-    """The caller's own response, as a source that is opened once."""
-
-    def __init__(self, response: aiohttp.ClientResponse, timeouts: Timeouts) -> None:
-        self._response = response
-        self._clock = Watchdog(timeouts)
-        self._timeouts = timeouts
-
-    async def open(self) -> Body:
-        if is_answer(self._response.status):
-            connection = self._response.connection
-            receive_less(connection and connection.transport)
-            return Body(self._response, self._clock)
-        raise await read_status_error(self._response, self._timeouts)
-
-    def pause(self, failure: CopilotError, retries: int) -> None:
-        """Nothing is sent again: the request was the caller's."""
-
-    async def wait(self, seconds: float) -> None:
-        """There is nothing to wait for: see pause()."""
-
-    def abort(self, error: CopilotError) -> None:
-        self._clock.end(error)
-
-    def mask(self, error: CopilotError) -> None:
-        Mask(self._response.request_info.headers).error(error)
 
 
 class _Outgoing(Payload):
@@ -285,46 +305,16 @@ class _Outgoing(Payload):
         # An abstract method of Payload's; aiohttp itself calls the one below.
         await self.write_with_length(writer, None)
 
+    def __deepcopy__(self, _: object) -> Self:
+        """Return a copy for those who record requests (VCR.py): it tells nobody."""
+        return type(self)(self._value, lambda _: None)
+
     async def write_with_length(
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
         self._sending(writer)
         for start in range(0, len(self._value), WRITE_BYTES):
             await writer.write(self._value[start : start + WRITE_BYTES])
-
-
-async def read_status_error(
-    response: aiohttp.ClientResponse, timeouts: Timeouts
-) -> HTTPStatusError:
-    """Read an error's body within bounds, give its connection back, return the error.
-
-    The status is the news: where the body breaks, what came of it is what there is.
-    """
-    longest = min(filter(None, (ERROR_BODY_SECONDS, timeouts.silence, timeouts.total)))
-    bounds = Timeouts(silence=None, stall=None, total=longest)
-    body = Body(response, Watchdog(bounds))
-    blocks: list[bytes] = []
-    try:
-        while body.bytes < ERROR_BODY_BYTES and (block := await body.read()):
-            blocks.append(block)
-    finally:
-        body.close()
-    return status_error(
-        response.status,
-        response.reason,
-        response.headers,
-        b"".join(blocks)[:ERROR_BODY_BYTES],
-        place(response.url),
-    )
-
-
-def _nobody(_: CopilotError) -> None:
-    """Nothing is waited for."""
-
-
-def place(url: URL) -> str:
-    """Return a URL fit for a message: no user, password, query."""
-    return str(url.with_user(None).with_query(None).with_fragment(None))
 
 
 @lru_cache(maxsize=16)
@@ -340,25 +330,17 @@ def _no_connection(url: URL, timeouts: Timeouts) -> ConnectTimeoutError:
     )
 
 
-def parse_url(text: str, base: URL | None = None) -> URL | None:
-    """Return the http(s) address that text is, seen from base, or None."""
-    if any(character.isspace() or not character.isprintable() for character in text):
-        return None
-    try:
-        url = URL(text)
-        if "//" in text.partition("?")[0] and not url.host:
-            return None
-        url = base.join(url) if base is not None else url
-    except ValueError:
-        return None
-    return url if url.scheme in ("http", "https") and url.host else None
-
-
 def _target(url: URL, location: str, status: int) -> URL:
     """Return where a redirect leads, or raise."""
     target = parse_url(location, url)
     if target is None:
-        raise RedirectError(f"{place(url)} redirects to {location[:200]!r}, which is not a URL")
+        raise RedirectError(f"{place(url)} redirects to {shown(location)}, which is not a URL")
+    if url.scheme == "https" and target.scheme == "http":
+        raise RedirectError(
+            f"{place(url)} redirects to {place(target)}, which would send the messages unencrypted",
+            hint=Hint("if that is wanted, give it as {option}", "base_url"),
+            status=status,
+        )
     if status not in (307, 308):
         raise RedirectError(
             f"{place(url)} redirects with {status} to {place(target)}, which would turn the "

@@ -11,7 +11,7 @@ from yarl import URL
 
 from ..errors import CopilotError
 
-__all__ = ["Mask", "is_secret"]
+__all__ = ["Mask", "Secret", "basic", "is_secret", "revealed"]
 
 # A name is judged by its whole words: "x-portkey-provider" and "max-tokens" hold no secret.
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -48,6 +48,30 @@ def is_secret(name: str) -> bool:
     return False
 
 
+class Secret:
+    """A header's value that shows in no repr, no ``vars()`` and no traceback's locals."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def revealed(self) -> str:
+        """Return the value, to be sent and not to be kept."""
+        return self._value
+
+
+def revealed(headers: Mapping[str, str | Secret]) -> dict[str, str]:
+    """Return headers as they are sent: to be handed on at once, and bound to no name."""
+    return {
+        name: value.revealed() if isinstance(value, Secret) else value
+        for name, value in headers.items()
+    }
+
+
 class Mask:
     """Strikes out what must not show: servers quote keys in their messages.
 
@@ -59,7 +83,7 @@ class Mask:
     end has cut it off.
     """
 
-    def __init__(self, *headers: Mapping[str, str], urls: Iterable[URL] = ()) -> None:
+    def __init__(self, *headers: Mapping[str, str | Secret], urls: Iterable[URL] = ()) -> None:
         self._headers = headers
         self._urls = tuple(urls)
 
@@ -82,12 +106,14 @@ class Mask:
     def _secrets(self) -> Iterator[str]:
         for headers in self._headers:
             for name, value in headers.items():
-                if is_secret(name):
+                if isinstance(value, Secret):
+                    yield from _of_header(value.revealed())
+                elif is_secret(name):
                     yield from _of_header(value)
         for url in self._urls:
             if url.raw_user or url.raw_password:
                 yield url.password or url.user or ""
-                yield _basic(url.user or "", url.password or "")
+                yield basic(url.user or "", url.password or "")
             for name, value in url.query.items():
                 if is_secret(name):
                     yield value
@@ -116,7 +142,8 @@ def _of_header(value: str) -> Iterator[str]:
         yield password or user
 
 
-def _basic(user: str, password: str) -> str:
+def basic(user: str, password: str) -> str:
+    """Return what the scheme Basic sends (RFC 7617)."""
     return base64.b64encode(f"{user}:{password}".encode()).decode()
 
 

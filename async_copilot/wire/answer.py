@@ -47,6 +47,8 @@ class Timing:
     longest_gap: between two arrivals of text, while waiting and while working alike.
     chunks: data events read.  bytes: of the body, decompressed.
     retries: requests sent again.  waits: the pauses before them, in seconds.
+    replaced: pooled connections that the server had closed, or that held bytes which nobody
+        had asked for; the request went out on another one at once.
     """
 
     headers: float | None = None
@@ -57,6 +59,7 @@ class Timing:
     bytes: int = 0
     retries: int = 0
     waits: list[float] = field(default_factory=list)
+    replaced: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Whatever aiohttp, asyncio or a socket raises becomes one of ours."""
+"""A body is read over a connection of any kind, and says what became of it."""
 
 from __future__ import annotations
 
@@ -9,52 +9,12 @@ from unittest import mock
 
 import aiohttp
 import pytest
-from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.streams import StreamReader
 
-from async_copilot.errors import (
-    ClientClosedError,
-    ConnectionFailedError,
-    CopilotError,
-    DisconnectedError,
-    InvalidHTTPError,
-    InvalidRequestError,
-    WrongLoopError,
-)
-from async_copilot.transport.body import Body, receive_less, translate
+from async_copilot.errors import ClientClosedError, CopilotError
+from async_copilot.transport.body import Body
 from async_copilot.transport.clocks import Timeouts, Watchdog
-
-KEY = ConnectionKey("host", 80, False, True, None, None, None)
-
-TABLE: list[tuple[Exception, type[CopilotError]]] = [
-    (aiohttp.ClientConnectorError(KEY, OSError(111, "refused")), ConnectionFailedError),
-    (aiohttp.ClientConnectorDNSError(KEY, OSError("no such name")), ConnectionFailedError),
-    (aiohttp.ServerDisconnectedError(), DisconnectedError),
-    (aiohttp.ClientOSError(104, "reset"), DisconnectedError),
-    (aiohttp.ClientPayloadError("not completed"), DisconnectedError),
-    (aiohttp.ClientPayloadError("Can not decode content-encoding: br"), InvalidHTTPError),
-    (aiohttp.InvalidURL("http://"), InvalidRequestError),
-    (ConnectionResetError(), DisconnectedError),
-    (RuntimeError("Session is closed"), ClientClosedError),
-    (RuntimeError("Connection closed."), DisconnectedError),
-    (RuntimeError("got Future attached to a different loop"), WrongLoopError),
-    (ValueError("no such header"), InvalidRequestError),
-    (aiohttp.http.HttpProcessingError(code=400, message="bad chunk"), InvalidHTTPError),
-]
-
-
-@pytest.mark.parametrize(("theirs", "ours"), TABLE, ids=lambda value: str(value)[:40])
-def test_each_failure_is_one_of_ours(theirs: Exception, ours: type[CopilotError]) -> None:
-    error = translate(theirs, "http://host/v1")
-    assert type(error) is ours
-    assert str(error)
-
-
-@pytest.mark.parametrize(("theirs", "passing"), [(TABLE[0][0], True), (TABLE[1][0], False)])
-def test_only_what_may_pass_is_worth_another_try(theirs: Exception, passing: bool) -> None:
-    error = translate(theirs)
-    assert isinstance(error, ConnectionFailedError)
-    assert error.passing is passing
+from async_copilot.transport.connections import receive_less
 
 
 def body_of(connection: object) -> tuple[Body, StreamReader]:
@@ -92,7 +52,7 @@ async def test_an_end_of_the_connection_that_nobody_will_tell_is_no_failure() ->
     closed.cancel()
     await asyncio.sleep(0)
     assert await body.read() == b""
-    assert isinstance(body.failure, InvalidHTTPError)
+    assert isinstance(body.failure, ClientClosedError)
     body.close()
 
 

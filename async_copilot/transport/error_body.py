@@ -1,0 +1,47 @@
+"""An open response with an error status in, its error out, read within bounds."""
+
+from __future__ import annotations
+
+import aiohttp
+from yarl import URL
+
+from ..errors import HTTPStatusError
+from .body import Body
+from .clocks import Watchdog
+from .masking import Mask
+from .statuses import status_error
+from .urls import place
+
+__all__ = ["read_status_error"]
+
+ERROR_BODY_BYTES = 64 * 1024  # the words stand in the first kilobyte, of a page in the first few
+ERROR_BODY_SECONDS = 5.0  # the status is the news; its words are worth no more than a moment
+
+
+async def read_status_error(
+    response: aiohttp.ClientResponse, clock: Watchdog, mask: Mask
+) -> HTTPStatusError:
+    """Read an error's body within bounds, give its connection back, return the error.
+
+    clock: what it takes counts for ``total`` too.
+    The status is the news: where the body breaks, what came of it is what there is.
+    """
+    body = Body(response, clock)
+    clock.limit(ERROR_BODY_SECONDS)
+    blocks: list[bytes] = []
+    try:
+        while body.bytes < ERROR_BODY_BYTES and (block := await body.read()):
+            blocks.append(block)
+    finally:
+        clock.stop(body.arrived)
+        body.close()
+    url = getattr(response, "url", None)
+    where = place(url) if isinstance(url, URL) else "the server"
+    return status_error(
+        response.status,
+        getattr(response, "reason", None),
+        body.headers,
+        b"".join(blocks)[:ERROR_BODY_BYTES],
+        f"the proxy on the way to {where}" if response.status == 407 else where,
+        hide=mask.text,
+    )

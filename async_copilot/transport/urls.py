@@ -1,0 +1,37 @@
+"""Text in, an http(s) URL out, or text fit for a message. No I/O."""
+
+from __future__ import annotations
+
+import re
+
+from yarl import URL
+
+__all__ = ["parse_url", "place", "shown"]
+
+_LONGEST = 200  # characters of a URL in a message
+_USER = re.compile(r"^([a-z][a-z0-9+.-]*:/{0,2}|/{0,2})?.*@", re.IGNORECASE | re.DOTALL)
+
+
+def parse_url(text: str, base: URL | None = None) -> URL | None:
+    """Return the http(s) URL that text is, seen from base, or None."""
+    if any(character.isspace() or not character.isprintable() for character in text):
+        return None
+    try:
+        url = URL(text)
+        if "//" in text.partition("?")[0] and not url.host:
+            return None
+        url = base.join(url) if base is not None else url
+    except ValueError:
+        return None
+    return url if url.scheme in ("http", "https") and url.host else None
+
+
+def place(url: URL) -> str:
+    """Return a URL fit for a message: no user, password, query."""
+    return str(url.with_user(None).with_query(None).with_fragment(None))
+
+
+def shown(text: str) -> str:
+    """Return what was given for a URL, and need not be one, fit for a message."""
+    bare = re.split(r"[?#]", text, maxsplit=1)[0]
+    return repr(_USER.sub(lambda found: f"{found[1] or ''}***@", bare)[:_LONGEST])
