@@ -90,12 +90,13 @@ def broken_body(
     if "content-encoding" in words:
         return InvalidHTTPError(f"{where} sent a body that cannot be decompressed ({words[:160]})")
     came = f"after {count:,} bytes" if count else "before any byte"
+    how = "reset" if "ConnectionReset" in words else "closed"
     if _CONTENT_LENGTH.search(words):
         promised = f" of the {length} it had promised" if length else ""
-        return DisconnectedError(f"{where} closed the connection {came}{promised} of its answer")
+        return DisconnectedError(f"{where} {how} the connection {came}{promised} of its answer")
     if _FRAMING.search(words):
         return DisconnectedError(
-            f"{where} closed the connection in mid-chunk, {came} of its answer"
+            f"{where} {how} the connection in mid-chunk, {came} of its answer"
         )
     return DisconnectedError(
         f"the connection to {where} broke {came} of its answer ({_brief(error)})"
