@@ -95,9 +95,7 @@ def broken_body(
         promised = f" of the {length} it had promised" if length else ""
         return DisconnectedError(f"{where} {how} the connection {came}{promised} of its answer")
     if _FRAMING.search(words):
-        return DisconnectedError(
-            f"{where} {how} the connection in mid-chunk, {came} of its answer"
-        )
+        return DisconnectedError(f"{where} {how} the connection in mid-chunk, {came} of its answer")
     return DisconnectedError(
         f"the connection to {where} broke {came} of its answer ({_brief(error)})"
     )

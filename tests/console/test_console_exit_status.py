@@ -72,8 +72,12 @@ def test_when_nothing_listens_one_sentence_says_what_to_do() -> None:
 
 # Every kind of failure, in this process.
 FAULTS: dict[str, tuple[int, Script, str]] = {
-    "disconnected": (74, FakeAnswer("Hello there", fault=Close(after=2, torn=True)), "closed the connection"),
-    "reset": (74, FakeAnswer("Hello there", fault=Reset(after=2)), "reset the connection"),
+    "disconnected": (
+        74,
+        FakeAnswer("Hello there", fault=Close(after=2, torn=True)),
+        "closed the connection",
+    ),
+    "reset": (74, FakeAnswer("Hello there", fault=Reset(after=2)), "reset the"),
     "silent after text": (74, FakeAnswer("Hello", fault=Stall(after=1)), "raise --timeout-silence"),
     "truncated before text": (74, FakeAnswer("", fault=Truncate(after=0)), "--no-strict"),
     "silent before text": (75, FakeAnswer("", fault=Stall(after="headers")), "--timeout-silence"),
