@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from .runner import post_request
     from .transport.clocks import Timeouts
     from .wire.answer import Answer, Choice, End, Timing, ToolCall
+    from .wire.asked import RequestInfo
     from .wire.chat import ChatChunk, ToolCallDelta
     from .wire.sse import ServerSentEvent, SSEDecoder
 
@@ -91,6 +92,7 @@ __all__ = [
     "RedirectError",
     "Reply",
     "ReplyInUseError",
+    "RequestInfo",
     "SSEDecoder",
     "ServerSentEvent",
     "ServerStatusError",
@@ -120,7 +122,7 @@ __all__ = [
 # package too, and shall answer before aiohttp, or even typing, has loaded. From left to
 # right, as they import each other.
 _HOMES = (
-    "errors wire.sse wire.chat parts transport.clocks wire.answer observer reply"
+    "errors wire.sse wire.chat parts transport.clocks wire.asked wire.answer observer reply"
     " conversation models client runner"
 )
 

@@ -34,6 +34,7 @@ from .transport.headers import authorization, merged_headers
 from .transport.proxies import environment_proxy
 from .transport.urls import parse_url, place, shown
 from .version import __version__
+from .wire.asked import request_info
 from .wire.chat import Messages, request_body, request_messages
 from .wire.sse import MAX_EVENT_BYTES
 from .wire.unshared import unshared as apart
@@ -206,11 +207,13 @@ class CopilotClient:
         wanted = request_fields(self.defaults, model, provider, fields, extra)
         if unshared and wanted["provider"] is not None:
             messages = apart(request_messages(messages))
+        body = request_body(messages, **wanted)
         reply = Reply()
+        reply.request = request_info(wanted, server=place(self._url), size=len(body))
         exchange = Exchange(
             self._usable_session(),
             self._url,
-            request_body(messages, **wanted),
+            body,
             headers=merged_headers(self._headers, headers) if headers else self._headers,
             timeouts=timeouts or self._timeouts,
             max_retries=self._max_retries if max_retries is None else max_retries,

@@ -11,7 +11,7 @@ from .errors import CopilotError
 if TYPE_CHECKING:
     from .reply import Reply
 
-__all__ = ["Observer", "tell"]
+__all__ = ["Observer", "log_end", "log_request", "tell"]
 
 log = logging.getLogger("async_copilot")
 
@@ -41,7 +41,7 @@ class Observer:
     """
 
     def on_start(self, reply: Reply) -> None:
-        """The request is about to be sent; nothing is known of the reply yet."""
+        """The request is about to be sent: ``reply.request`` says what it asks for."""
 
     def on_retry(self, reply: Reply, error: CopilotError, pause: float) -> None:
         """After error the request is sent again, in pause seconds.
@@ -72,3 +72,29 @@ def tell(method: Callable[Told, object], *args: Told.args, **kwargs: Told.kwargs
         method(*args, **kwargs)
     except Exception:
         log.exception("%s of the observer failed", getattr(method, "__qualname__", method))
+
+
+def log_request(reply: Reply) -> None:
+    """Log that the request of a reply is about to go out; not for a response of the caller's."""
+    request = reply.request
+    if request.server:
+        log.debug(
+            "request %d: POST %s, model %r, attempt %d",
+            request.number,
+            request.server,
+            request.model,
+            reply.timing.retries + 1,
+        )
+
+
+def log_end(reply: Reply) -> None:
+    """Log how a reply ended; never what it says."""
+    timing = reply.timing
+    log.debug(
+        "request %d: %s after %.3f s, %d events, %d bytes",
+        reply.request.number,
+        reply.end and reply.end.name,
+        timing.ended,
+        timing.chunks,
+        timing.bytes,
+    )

@@ -20,7 +20,7 @@ from .errors import (
     ReplyInUseError,
     TruncatedError,
 )
-from .observer import Observer, tell
+from .observer import Observer, log_end, log_request, tell
 from .transport.body import Body
 from .transport.statuses import request_id
 from .wire.answer import End
@@ -34,6 +34,8 @@ __all__ = ["Reading", "Settle", "Source", "left_error"]
 
 FINISH_GRACE = 2.0  # seconds; usage and [DONE] follow a finish_reason at once or never
 COMPACT_EVERY = 16  # plain deltas that come alone; joining costs more than a list of a few
+
+LONG_REQUEST = 8_000  # bytes; some 2,000 tokens, which is all that small models take
 
 Item = TypeVar("Item", str, ChatChunk)
 
@@ -82,6 +84,7 @@ class Reading:
         "_failure",
         "_finished",
         "_handed_out",
+        "_loop",
         "_max_event_bytes",
         "_observer",
         "_opened",
@@ -115,7 +118,8 @@ class Reading:
         self._max_event_bytes = max_event_bytes
         self._observer = observer
         self._settle = settle
-        self._started = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
         self._decoder = self._new_decoder()
         self._timing = reply.timing
         # Since open(). The body's own coroutine, with none around it: each one in the chain
@@ -155,6 +159,7 @@ class Reading:
         while True:
             if failure is not None:
                 await self._pause(failure)
+            log_request(self.reply)
             try:
                 body = await self._source.open(self._replaced)
             except CopilotError as error:
@@ -266,6 +271,9 @@ class Reading:
         decoder.told.clear()
         if decoder.progress:
             body.clock.progress(body.arrived)
+            reply.timing.last_chunk = now = body.arrived - self._started
+            if reply.timing.first_chunk is None:
+                reply.timing.first_chunk = now
             finished = decoder.finished
             if finished is not self._finished:
                 self._finished = finished
@@ -308,6 +316,7 @@ class Reading:
         else:
             reply.end = End.TRUNCATED
             failure = self._truncated() if self._strict else None
+        reply.timing.ended = self._loop.time() - self._started
         if decoder.ended:
             await self._body.drain()
         self.leave(failure and self._completed(failure))
@@ -326,9 +335,18 @@ class Reading:
 
     def _completed(self, failure: CopilotError) -> CopilotError:
         """Put what is known into an error."""
-        reply = self.reply
+        reply, size = self.reply, self.reply.request.size
         failure.reply = reply
         failure.retries = reply.timing.retries
+        if failure.retries:
+            times = f"{failure.retries} {'retry' if failure.retries == 1 else 'retries'}"
+            seconds = self._loop.time() - self._started
+            failure.args = (f"{failure.message} (after {times}, {seconds:.1f} s in all)",)
+        gone = isinstance(failure, TruncatedError | DisconnectedError)
+        if gone and size >= LONG_REQUEST and reply.timing.first_chunk is None:
+            failure.hint = Hint(
+                f"the prompt may be longer than the model takes: the request has {size:,} bytes"
+            )
         if failure.status is None:
             failure.status = reply.status
             failure.request_id = reply.request_id
@@ -353,10 +371,14 @@ class Reading:
         if self.left:
             return
         self.left = self.over = True
+        timing = self.reply.timing
+        if timing.ended is None:
+            timing.ended = self._loop.time() - self._started
         if self.reply.end is None:
             self.reply.end = End.CANCELLED
         if self._opened:
             self._body.close()
+        log_end(self.reply)
         if self._settle is not None:
             self._settle(self.reply, failure)
         if self._observer is not None:

@@ -17,6 +17,7 @@ from .transport.batches import Batch
 from .transport.borrowed import BorrowedResponse
 from .transport.clocks import Timeouts
 from .wire.answer import Answer
+from .wire.asked import request_info
 from .wire.chat import ChatChunk
 from .wire.sse import MAX_EVENT_BYTES
 
@@ -61,6 +62,7 @@ async def content_deltas(
         source = BorrowedResponse(reading, timeouts)
         reply = reply or Reply(keep_text=False)
         reading = Reading(source, reply, strict=strict, max_event_bytes=max_event_bytes)
+        reply.request = request_info({}, server="", size=0)
     try:
         await reading.open()
         while not reading.over:

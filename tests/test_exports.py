@@ -30,6 +30,7 @@ ORDER = [
         "wire.chat",
         "wire.plain",
         "wire.deltas",
+        "wire.asked",
     ),
     *("wire.answer", "wire.history", "wire.transcript", "wire.server_memory", "wire.unshared"),
     *("wire.think", "wire.media"),
@@ -76,8 +77,8 @@ FOR_TYPES = {
 
 PUBLIC = {
     *("Answer", "ChatChunk", "Choice", "Conversation", "CopilotClient", "End", "Model"),
-    *("Observer", "Provider"),
-    *("Reply", "SSEDecoder", "ServerSentEvent", "Timeouts", "Timing", "ToolCall"),
+    *("Observer", "Provider", "Reply", "RequestInfo", "SSEDecoder", "ServerSentEvent"),
+    *("Timeouts", "Timing", "ToolCall"),
     *("ToolCallDelta", "__version__", "content_deltas", "image_part", "post_request"),
     *("text_part", "tool_result"),
 }

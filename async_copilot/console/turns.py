@@ -152,6 +152,7 @@ class _Watch(Observer):
         self._turn.reply = reply
 
     def on_retry(self, reply: Reply, error: CopilotError, pause: float) -> None:
+        log.info("turn %d: %s", self._turn.number, error.message)
         with contextlib.suppress(OutputLostError):  # the next write raises it again
             self._view.retry(reply.timing.retries, error, pause)
 

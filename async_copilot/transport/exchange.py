@@ -133,7 +133,17 @@ class Exchange:
         total = self._timeouts.total
         if pause is None or (total is not None and self._spent + pause >= total):
             return None
-        log.info("retry %d of %d in %.2f s: %s", retries + 1, self._max_retries, pause, failure)
+        # Not the failure's words: a server may quote the prompt in them.
+        kind = type(failure).__name__
+        status = "" if failure.status is None else f" (HTTP {failure.status})"
+        log.info(
+            "retry %d of %d in %.2f s, after a %s%s",
+            retries + 1,
+            self._max_retries,
+            pause,
+            kind,
+            status,
+        )
         return pause
 
     async def wait(self, seconds: float) -> None:

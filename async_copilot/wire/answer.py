@@ -8,6 +8,7 @@ from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from .asked import RequestInfo
 from .chat import ChatChunk, ToolCallDelta
 
 __all__ = ["Answer", "Choice", "End", "Timing", "ToolCall"]
@@ -44,6 +45,12 @@ class End(enum.Enum):
 class Timing:
     """When things happened, in seconds since the request was made; None: not yet.
 
+    first_chunk, last_chunk: the first and the last that brought something of the answer:
+        text, reasoning, a tool call. So tokens came, reasoning included, at a rate of
+        ``reply.usage["completion_tokens"] / (timing.last_chunk - timing.first_chunk)``,
+        unless the whole answer came at once.
+    ended: the reply was over. Later than the last chunk, where a server does not say at
+        once that it has finished.
     longest_gap: between two arrivals of text, while waiting and while working alike.
     chunks: data events read.  bytes: of the body, decompressed.
     retries: requests sent again.  waits: the pauses before them, in seconds.
@@ -54,6 +61,9 @@ class Timing:
     headers: float | None = None
     first_text: float | None = None
     last_text: float | None = None
+    first_chunk: float | None = None
+    last_chunk: float | None = None
+    ended: float | None = None
     longest_gap: float = 0.0
     chunks: int = 0
     bytes: int = 0
@@ -223,6 +233,7 @@ class Answer:
     left_out: of a conversation's turn, in words, what of the turn does not enter the
         history, and what of the history did not go to the server.
     status, headers, request_id: of the response.
+    request: what was asked for, without the prompt.
 
     Picklable as a snapshot of the results.
     """
@@ -241,6 +252,7 @@ class Answer:
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.request_id: str | None = None
+        self.request = RequestInfo()
         self.timing = Timing()
         self._choices: dict[int, _Choice] = {0: _Choice()}
 
@@ -327,8 +339,8 @@ class Answer:
     def begin_again(self) -> None:
         """Forget what was said, for a request that is sent again; what it took so far stays."""
         fresh = Answer(keep_text=self._keep_text)
-        fresh.timing = self.timing
-        fresh.timing.headers = None
+        fresh.request, fresh.timing = self.request, self.timing
+        fresh.timing.headers = fresh.timing.first_chunk = fresh.timing.last_chunk = None
         self.__dict__.update(fresh.__dict__)
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -103,7 +103,8 @@ def test_verbose_logs_requests_clocks_and_retries() -> None:
     assert all(re.match(r"\[\d\d:\d\d:\d\d\.\d{3}\] ", line) for line in lines)
     assert server.url in lines[0]
     assert "silence 300 s, stall off, total off" in lines[0]
-    assert [line for line in lines if "retry 1 of 2 in 0.01 s" in line and "overloaded" in line]
+    assert [line for line in lines if "retry 1 of 2 in 0.01 s, after a ServerStatusError" in line]
+    assert [line for line in lines if "turn 1: HTTP 503" in line and "overloaded" in line]
     assert [line for line in lines if "HTTP 200, headers after 0." in line]
     assert "complete, finish_reason stop" in lines[-1]
     with served("Hello") as server:
