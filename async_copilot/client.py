@@ -219,6 +219,7 @@ class CopilotClient:
             max_retries=self._max_retries if max_retries is None else max_retries,
             proxy=self._proxy,
             ssl=self._ssl,
+            number=reply.request.number,
             in_conversation=wanted.get("conversation") is not None,
         )
         reading = Reading(

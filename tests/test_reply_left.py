@@ -206,7 +206,7 @@ class Slow:
         self.opening = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def open(self) -> Body:
+    async def open(self, replaced: Callable[[CopilotError], None]) -> Body:
         self.opened += 1
         if self.opened == 2:
             self.opening.set()

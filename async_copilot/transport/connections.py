@@ -45,13 +45,24 @@ class Delivery:
     """The way of one request out onto a connection.
 
     begun: the request was about to be written.
+    reused: onto a connection that an earlier one had gone out on.
     dropped: the connection had been closed by the server, or held bytes that nobody asked
         for. Nothing was written; the connection is closed.
     fresh: written onto a used connection no longer than a round trip ago, so that its end
         may have crossed the request.
     """
 
-    __slots__ = ("_due", "_late", "_timer", "_transport", "_used", "begun", "dropped", "fresh")
+    __slots__ = (
+        "_due",
+        "_late",
+        "_timer",
+        "_transport",
+        "_used",
+        "begun",
+        "dropped",
+        "fresh",
+        "reused",
+    )
 
     def __init__(self, used: MutableSet[Any]) -> None:
         self._used = used
@@ -60,6 +71,7 @@ class Delivery:
         self._due = 0.0
         self._late = 0  # how often the timer was
         self.begun = False
+        self.reused = False
         self.dropped = False
         self.fresh = False
 
@@ -71,7 +83,8 @@ class Delivery:
         self._transport = transport = getattr(writer, "transport", None)
         if protocol is None or transport is None:
             return
-        if protocol not in self._used:
+        self.reused = protocol in self._used
+        if not self.reused:
             self._used.add(protocol)
             receive_less(transport)
         elif transport.is_closing() or _holds_bytes(protocol, transport):

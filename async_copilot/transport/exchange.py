@@ -56,6 +56,7 @@ class Exchange:
     """One request to a server: sent once by each open(), with what its attempts share.
 
     body: of a POST; empty for a GET.
+    number: of the request, for the log.
     in_conversation: the request goes on with a conversation at its server. A plain 500 is
         not asked again then: the message may be in the conversation already, and would be
         in it twice (g4f's Copilot types it into the user's account).
@@ -73,6 +74,7 @@ class Exchange:
         proxy: URL | None = None,
         ssl: TLS = True,
         in_conversation: bool = False,
+        number: int = 0,
     ) -> None:
         self._session = session
         self._url = url
@@ -84,6 +86,7 @@ class Exchange:
         self._ssl = ssl
         self._used = used_connections(session)
         self._in_conversation = in_conversation
+        self._number = number
         self._spent = 0.0  # seconds of Timeouts.total
         self._delivery: Delivery  # of the last request, since there was one
         self._aborted: CopilotError | None = None
@@ -176,7 +179,15 @@ class Exchange:
         clock = Watchdog(self._timeouts, spent=self._spent)
         self._wake = clock.end
         try:
+            started = asyncio.get_running_loop().time()
             response = await self._follow(clock)
+            log.debug(
+                "request %d: status %d after %.3f s, on a %s connection",
+                self._number,
+                response.status,
+                asyncio.get_running_loop().time() - started,
+                "used" if self._delivery.reused else "new",
+            )
             if is_answer(response.status):
                 return Body(response, clock)
             raise await read_status_error(response, clock, self._mask())
