@@ -189,7 +189,6 @@ async def test_a_mistyped_provider_is_offered_the_near_name(
         with pytest.raises(NotFoundError) as caught:
             await client.complete("Hello", provider=wanted)
     assert ("did you mean the provider 'Copilot'?" in str(caught.value)) == (near is not None)
-    assert f"{server.url}/providers" in str(caught.value) or near is None
 
 
 async def test_a_hidden_reason_is_told_where_to_find() -> None:
