@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["Block", "blocks", "code", "names", "recipe"]
+__all__ = ["ROOT", "Block", "blocks", "code", "names", "recipe"]
 
 ROOT = Path(__file__).parents[2]
 

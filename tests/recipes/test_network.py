@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import ssl
+import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+import trustme
 
-from async_copilot import InvalidRequestError, RateLimitError
+import async_copilot
+from async_copilot import (
+    ConnectionFailedError,
+    CopilotClient,
+    CopilotError,
+    InvalidRequestError,
+    RateLimitError,
+)
 from async_copilot.fake_server import FakeAnswer, FakeServer, Script
 
-from .readme import recipe
+from .readme import code, recipe
 
 # ------------------------------------------------------------------ retries
 
@@ -76,8 +88,8 @@ async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @asynccontextmanager
-async def forwarding(path: Path, server: FakeServer) -> AsyncIterator[None]:
-    """Pass on what comes on a unix socket to the server."""
+async def forwarding(server: FakeServer, listen: Any, *where: Any, **options: Any) -> Any:
+    """Pass on to the server what comes on another socket; listen: asyncio.start_..."""
     port = int(server.url.split(":")[2].split("/")[0])
     writers = []
 
@@ -86,17 +98,19 @@ async def forwarding(path: Path, server: FakeServer) -> AsyncIterator[None]:
         writers.extend([writer, inner_writer])
         await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
 
-    listener = await asyncio.start_unix_server(forward, path)
+    listener = await listen(forward, *where, **options)
     async with listener:
-        yield
+        yield listener.sockets[0].getsockname()
     for writer in writers:
         writer.close()
-        await writer.wait_closed()
+        with suppress(OSError):  # the client may have left without a TLS goodbye
+            await writer.wait_closed()
 
 
 async def test_a_server_on_a_unix_socket_is_asked(tmp_path: Path) -> None:
-    async with FakeServer("Hello") as server, forwarding(tmp_path / "socket", server):
-        reply = await recipe("unix-socket").ask(str(tmp_path / "socket"), "Hi")
+    path = str(tmp_path / "socket")
+    async with FakeServer("Hello") as server, forwarding(server, asyncio.start_unix_server, path):
+        reply = await recipe("unix-socket").ask(path, "Hi")
     assert reply.text == "Hello"
     assert server.requests[0].headers["Host"] == "localhost"
 
@@ -134,3 +148,82 @@ async def test_a_server_is_asked_through_a_socks_proxy() -> None:
         reply = await recipe("socks", BASE_URL=server.url).ask(proxy, "Hi")
     assert reply.text == "Hello"
     assert [server.url] == [f"http://{host}:{port}/v1" for host, port in targets]
+
+
+class Authority:
+    """A certificate authority of the test's own, and what it has signed, as files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._authority = trustme.CA()
+        self.file = str(folder / "ca.pem")
+        self._authority.cert_pem.write_to_path(self.file)
+        self.client_file = str(folder / "client.pem")
+        client = self._authority.issue_cert("client@example.org")
+        client.private_key_and_cert_chain_pem.write_to_path(self.client_file)
+
+    def server_context(self, *, wants_a_certificate: bool) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self._authority.issue_cert("localhost").configure_cert(context)
+        if wants_a_certificate:
+            context.verify_mode = ssl.CERT_REQUIRED
+            self._authority.configure_trust(context)
+        return context
+
+
+def expect_refused_handshakes() -> None:
+    """Let the loop not report what a server's side of a refused handshake raises."""
+    loop = asyncio.get_running_loop()
+    report = loop.get_exception_handler()
+    assert report is not None
+
+    def only_others(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), OSError):
+            report(loop, context)
+
+    loop.set_exception_handler(only_others)
+
+
+async def test_a_private_authority_and_a_client_certificate_open_the_door(tmp_path: Path) -> None:
+    expect_refused_handshakes()
+    authority = Authority(tmp_path)
+    context = authority.server_context(wants_a_certificate=True)
+    make_client = recipe("tls").make_client
+    async with (
+        FakeServer("Hello") as server,
+        forwarding(server, asyncio.start_server, "localhost", 0, ssl=context) as (_, port, *_),
+    ):
+        url = f"https://localhost:{port}/v1"
+        async with make_client(url, authority.file, authority.client_file) as client:
+            assert (await client.complete("Hi")).text == "Hello"
+        async with make_client(url, authority.file) as without:
+            with pytest.raises(CopilotError):
+                await without.complete("Hi")
+        async with CopilotClient(base_url=url, max_retries=0) as stranger:
+            with pytest.raises(ConnectionFailedError, match="certificate"):
+                await stranger.complete("Hi")
+        assert len(server.requests) == 1
+
+
+async def test_an_authority_named_by_the_environment_is_trusted(tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    context = authority.server_context(wants_a_certificate=False)
+    program = tmp_path / "async-copilot"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m async_copilot "$@"\n')
+    program.chmod(0o755)
+    async with (
+        FakeServer("Hello") as server,
+        forwarding(server, asyncio.start_server, "localhost", 0, ssl=context) as (_, port, *_),
+    ):
+        process = await asyncio.create_subprocess_exec(
+            *("/bin/sh", "-c", code("ssl-cert-file").replace("1337", str(port))),
+            cwd=tmp_path,
+            env={
+                "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}",
+                "PYTHONPATH": str(Path(async_copilot.__file__).parents[1]),
+            },
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        stdout, stderr = await process.communicate()
+    assert (process.returncode, stdout) == (0, b"Hello\n"), stderr

@@ -82,6 +82,32 @@ def test_the_tool_loop_is_short() -> None:
     assert len([line for line in body.splitlines() if line.strip()]) <= 20
 
 
+# ------------------------------------------------------------------ structured output
+
+SCHEMA = {
+    "type": "object",
+    "properties": {"city": {"type": "string"}, "days": {"type": "array"}},
+    "required": ["city", "days"],
+}
+
+
+@pytest.mark.recipes
+async def test_an_object_is_shown_while_it_grows() -> None:
+    pieces = ["\n", '{"city": "U', 'lm", "days": ["rain", "su', 'n"', "]}"]
+    shown: list[object] = []
+    async with (
+        FakeServer(FakeAnswer(pieces, pace=4), dialect="openai") as server,
+        CopilotClient(base_url=server.url) as client,
+    ):
+        whole = await recipe("structured").ask(client, "Weather?", SCHEMA, shown.append)
+        assert server.requests[0].body["response_format"]["json_schema"]["schema"] == SCHEMA
+    assert whole == {"city": "Ulm", "days": ["rain", "sun"]}
+    grown = [{"city": "U"}, {"city": "Ulm", "days": ["rain", "su"]}, whole]
+    assert shown[-1] == whole
+    assert len(shown) > 1, "while it grew"
+    assert all(each in [*grown, {"city": "Ulm", "days": ["rain", "sun"]}] for each in shown)
+
+
 # ------------------------------------------------------------------ a database
 
 
