@@ -122,7 +122,8 @@ class CopilotError(Exception):
     hint:        Hint, what to do about it.
     status:      int, the HTTP status, where a response had come.
     code:        str, the server's own ``error.code`` (numbers as text).
-    type:        str, the server's own ``error.type``.
+    type:        str, the server's own ``error.type``; of g4f the class of the exception.
+    provider:    str, the provider behind a g4f server that failed.
     body:        str, the first part of what the server sent, keys masked.
     request_id:  str, from ``x-request-id`` and its cousins.
     retry_after: float, seconds the server asked to wait.
@@ -136,6 +137,7 @@ class CopilotError(Exception):
     status: int | None = None
     code: str | None = None
     type: str | None = None
+    provider: str | None = None
     body: str | None = None
     request_id: str | None = None
     retry_after: float | None = None

@@ -53,4 +53,6 @@ def _g4f_command(url: str) -> str:
             return "g4f api"
     except ValueError:
         return "g4f api"
-    return f"g4f api --bind {f'[{host}]' if ':' in host else host}:{port}"
+    if ":" in host:  # g4f's --bind takes no address that has colons of its own
+        return f"python3 -c 'from g4f.api import run_api; run_api(\"{host}\", {port})'"
+    return f"g4f api --bind {host}:{port}"

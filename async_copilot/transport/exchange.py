@@ -22,12 +22,14 @@ from ..errors import (
     Hint,
     RedirectError,
 )
+from ..wire.g4f import acts_as, unknown_provider
 from .body import Body
 from .clocks import Timeouts, Watchdog
 from .connections import Delivery, used_connections
 from .error_body import read_status_error
 from .failures import translate
 from .masking import Mask, Secret, revealed
+from .near_names import LISTING, near_provider
 from .retries import may_retry, retry_pause
 from .statuses import is_answer
 from .urls import parse_url, place, shown
@@ -130,7 +132,8 @@ class Exchange:
         """Return the seconds before another attempt; None where there is to be none."""
         if not may_retry(failure) or retries >= self._max_retries:
             return None
-        if self._in_conversation and failure.status == 500 and failure.retry_after is None:
+        plain = acts_as(failure.type, failure.status) == 500 and failure.retry_after is None
+        if self._in_conversation and plain:
             return None
         pause = retry_pause(failure, retries)
         total = self._timeouts.total
@@ -190,12 +193,29 @@ class Exchange:
             )
             if is_answer(response.status):
                 return Body(response, clock)
-            raise await read_status_error(response, clock, self._mask())
+            failure = await read_status_error(response, clock, self._mask())
+            if self._body and (wanted := unknown_provider(failure.message)):
+                failure.hint = await self._near(wanted) or failure.hint
+            raise failure
         except BaseException:
             clock.cancel()
             raise
         finally:
             self._spent = clock.spent
+
+    async def _near(self, wanted: str) -> Hint | None:
+        """Return the provider that was meant, by the server's list of them."""
+        listing = Exchange(
+            self._session,
+            self._url.parent.parent / "providers",
+            b"",
+            headers=self._headers,
+            timeouts=LISTING,
+            max_retries=0,
+            proxy=self._proxy,
+            ssl=self._ssl,
+        )
+        return await near_provider(listing.open, wanted)
 
     async def _follow(self, clock: Watchdog) -> aiohttp.ClientResponse:
         """Post, and post again where 307 or 308 lead."""

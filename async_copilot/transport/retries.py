@@ -10,6 +10,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from ..errors import ConnectionFailedError, CopilotError, DisconnectedError, HTTPStatusError
+from ..wire.g4f import acts_as
 
 __all__ = ["may_retry", "retry_after", "retry_pause", "should_retry"]
 
@@ -29,10 +30,12 @@ def may_retry(error: CopilotError) -> bool:
 
     A POST that got no answer at all may be sent again; clocks that ran out are the
     caller's own patience, and 400, 401, 403, 404, 413, 422 will say the same again. A
-    server that says for itself (``x-should-retry``, OpenAI's) is heard.
+    server that says for itself (``x-should-retry``, OpenAI's) is heard; so is the class of
+    a g4f provider's failure, to which older releases give 500 whatever it is.
     """
     if isinstance(error, HTTPStatusError):
-        return error.status in RETRY_STATUSES if error.should_retry is None else error.should_retry
+        status = acts_as(error.type, error.status)
+        return status in RETRY_STATUSES if error.should_retry is None else error.should_retry
     if isinstance(error, ConnectionFailedError):
         return error.passing
     return isinstance(error, DisconnectedError)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..errors import (
     AuthenticationError,
@@ -18,6 +19,7 @@ from ..errors import (
     UnexpectedStatusError,
 )
 from ..wire.chat import ServerError, read_error, read_object, server_error
+from ..wire.g4f import acts_as, g4f_failure
 from .retries import retry_after, should_retry
 
 __all__ = ["is_answer", "request_id", "status_error"]
@@ -73,20 +75,23 @@ def status_error(
     where: the server, or the proxy, that said so.
     hide: strikes out secrets: of the body as it came, before anything of it is cut.
     """
-    kind = _kind(status)
     text = hide(body.decode(errors="replace"))
-    said = _server_error(text)
+    document = _document(text)
+    said = _server_error(text, document)
+    g4f = g4f_failure(document or {}, said.message, status)
+    kind = _kind(acts_as(g4f.type, status) or status)
     wait = retry_after(headers)
     message = f"HTTP {status} {_one_line(reason or '')[:_EXCERPT]}".rstrip() + f" from {where}"
     if said.message:
         message += f": {_one_line(said.message)}"
-    hint = _PROXY if status == 407 else _HINTS.get(kind)
+    hint = _PROXY if status == 407 else g4f.hint or _HINTS.get(kind)
     return kind(
         message,
         hint=hint if wait is None else Hint(f"the server asks to wait {wait:g} s"),
         should_retry=should_retry(headers),
         status=status,
-        type=said.type,
+        type=said.type or g4f.type,
+        provider=g4f.provider,
         code=said.code,
         body=text[:_BODY],
         request_id=request_id(headers),
@@ -102,13 +107,19 @@ def _kind(status: int) -> type[HTTPStatusError]:
     return BadRequestError if status >= 400 else UnexpectedStatusError
 
 
-def _server_error(text: str) -> ServerError:
+def _document(text: str) -> dict[str, Any] | None:
+    """Return the JSON object that a body is, or None."""
     body = text.strip()
     if body.startswith("["):
         body = body[1:-1]  # Gemini puts its one error into a list
     try:
-        document = read_object(body.encode())
+        return read_object(body.encode())
     except MalformedDataError:
+        return None
+
+
+def _server_error(text: str, document: dict[str, Any] | None) -> ServerError:
+    if document is None:
         return ServerError(_plain_text(text))
     return read_error(document) or server_error(document)
 

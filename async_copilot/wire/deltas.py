@@ -34,6 +34,7 @@ from .chat import (
     read_object,
     without_lone_surrogates,
 )
+from .g4f import G4FFailure, g4f_failure
 from .handle import handle_from
 from .plain import PlainDelta
 from .sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
@@ -42,6 +43,7 @@ from .text import visible
 __all__ = ["DeltaDecoder"]
 
 _DONE = "[DONE]"
+_NOT_G4F = G4FFailure()
 _BOM = b"\xef\xbb\xbf"
 _EXCERPT = 300  # bytes of an unexpected body that an error quotes
 
@@ -223,7 +225,7 @@ class DeltaDecoder:
             reported = read_error(event, named_error=named_error)
         shown = _with_handle(event, data)
         if reported is not None:
-            self._fail(reported, shown)
+            self._fail(reported, shown, g4f_failure(event, reported.message))
             return []
         chunks = read_chunks(event)
         if odd:
@@ -263,12 +265,14 @@ class DeltaDecoder:
             self.skipped += 1
         return []
 
-    def _fail(self, error: ServerError, data: Bytes | str) -> None:
+    def _fail(self, error: ServerError, data: Bytes | str, g4f: G4FFailure = _NOT_G4F) -> None:
         text = data if isinstance(data, str) else data[: 4 * _EXCERPT].decode(errors="replace")
         code = f" (code {error.code})" if error.code else ""
         self.failure = StreamError(
             f"the server put an error into its answer{code}: {error.message or NO_MESSAGE}",
-            type=error.type,
+            hint=g4f.hint,
+            type=error.type or g4f.type,
+            provider=g4f.provider,
             code=error.code,
             body=without_lone_surrogates(text[:_EXCERPT]),
         )

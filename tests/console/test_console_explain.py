@@ -10,7 +10,7 @@ from async_copilot.errors import ConnectionFailedError, RateLimitError
 COMMANDS = {
     "http://localhost:1337/v1": "g4f api --bind 127.0.0.1:1337",
     "http://127.0.0.2:80/v1": "g4f api --bind 127.0.0.2:80",
-    "http://[::1]:8080/v1": "g4f api --bind [::1]:8080",
+    "http://[::1]:8080/v1": ("python3 -c 'from g4f.api import run_api; run_api(\"::1\", 8080)'"),
     "https://localhost/v1": "g4f api --bind 127.0.0.1:443",
     "http://192.0.2.1:1337/v1": "g4f api",
     "http://chat.test/v1": "g4f api",

@@ -117,7 +117,7 @@ async def test_a_request_that_must_change_is_sent_once(status: int) -> None:
         pytest.param(
             {"error": {"message": "ModelNotFoundError: x"}, "model": "", "provider": "Copilot"},
             "ModelNotFoundError: x",
-            {"type": None, "code": None},
+            {"type": "ModelNotFoundError", "code": None, "provider": "Copilot"},
             id="g4f",
         ),
         pytest.param(

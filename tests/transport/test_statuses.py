@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 
 import pytest
@@ -109,7 +110,11 @@ def test_a_recorded_error_is_told_in_g4fs_words(
     assert says in error.message
     assert error.status == status
     assert error.body == body_of(raw).decode()
-    assert (error.code, error.type, error.retry_after) == (None, None, None)
+    assert (error.code, error.retry_after) == (None, None)
+    named = re.search(r": (\w+Error): ", error.message)
+    assert error.type == (named and named[1])
+    asked = json.loads(error.body or "{}") if error.body.startswith("{") else {}
+    assert error.provider == asked.get("provider")
 
 
 # ------------------------------------------------------------------ the words
