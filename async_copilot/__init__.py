@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .conversation import Conversation
     from .errors import (
         AmnesiaWarning,
+        AnswerFormatError,
         AuthenticationError,
         BadRequestError,
         ClientClosedError,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AmnesiaWarning",
     "Answer",
+    "AnswerFormatError",
     "AuthenticationError",
     "BadRequestError",
     "ChatChunk",

@@ -27,6 +27,7 @@ from .options import (
 )
 from .reading import Reading, Settle
 from .reply import Reply, StreamedReply
+from .structured import wire_format
 from .transport.clocks import Timeouts
 from .transport.connections import keep_alive_socket
 from .transport.exchange import READ_BUFFER, TLS, Exchange
@@ -184,6 +185,7 @@ class CopilotClient:
             None is not sent. ``stream=False`` asks for the answer in one piece, which comes
             as one delta. Names that mean an option, here or in other libraries
             (``timeout``, ``system``, ``extra_headers``), are refused.
+            ``response_format`` may be a class or a JSON schema, see ``Reply.parsed``.
         extra: fields of any name, such as g4f's own ``{"timeout": 60}``.
 
         Raises UsageError at once; ConnectionFailedError, ClockError, HTTPStatusError,
@@ -207,8 +209,10 @@ class CopilotClient:
         wanted = request_fields(self.defaults, model, provider, fields, extra)
         if unshared and wanted["provider"] is not None:
             messages = apart(request_messages(messages))
+        reply = Reply(response_format=wanted.get("response_format"))
+        if wanted.get("response_format") is not None:
+            wanted["response_format"] = wire_format(wanted["response_format"])
         body = request_body(messages, **wanted)
-        reply = Reply()
         reply.request = request_info(wanted, server=place(self._url), size=len(body))
         exchange = Exchange(
             self._usable_session(),

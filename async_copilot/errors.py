@@ -31,6 +31,7 @@
     │   └── EventTooLargeError                     an event beyond ``max_event_bytes``
     ├── DisconnectedError       (ConnectionError)  the connection broke before the end
     ├── TruncatedError          (EOFError)         no finish reason, no [DONE], and the end
+    ├── AnswerFormatError       (ValueError)       not what ``response_format`` asks for
     └── StreamError                                the server's own error, in the stream
 
     AmnesiaWarning              (UserWarning)      answered in another conversation
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AmnesiaWarning",
+    "AnswerFormatError",
     "AuthenticationError",
     "BadRequestError",
     "ClientClosedError",
@@ -293,6 +295,10 @@ class DisconnectedError(CopilotError, ConnectionError):
 
 class TruncatedError(CopilotError, EOFError):
     """The body ended in good HTTP order with neither finish reason nor [DONE]."""
+
+
+class AnswerFormatError(CopilotError, ValueError):
+    """The whole answer is not what ``response_format`` asks for; ``body`` is its text."""
 
 
 class StreamError(CopilotError):

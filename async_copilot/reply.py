@@ -6,13 +6,14 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NoReturn, TypeVar
 
 import aiohttp
 
 from .errors import ClientClosedError, Hint, ReplyInUseError
 from .reading import Reading, left_error
+from .structured import check_format, parsed_answer
 from .transport.batches import Batch
 from .transport.borrowed import BorrowedResponse
 from .transport.clocks import Timeouts
@@ -92,8 +93,11 @@ class Reply(Answer):
     ``async for`` goes on where the first one left.
     """
 
-    def __init__(self, *, keep_text: bool = True) -> None:
+    def __init__(self, *, keep_text: bool = True, response_format: object = None) -> None:
         super().__init__(keep_text=keep_text)
+        if response_format is not None:
+            check_format(response_format)
+        self._format = response_format
         self._reading: Reading | None = None
         self._reader: _Reader[Any] | None = None
         self._way = ""
@@ -140,6 +144,20 @@ class Reply(Answer):
                 reading.abort(ClientClosedError("the reply was left while a task still read it"))
             await self._reader.leave()
         reading.leave()
+
+    @cached_property
+    def parsed(self) -> Any:
+        """The whole answer as ``response_format`` wants it: an instance, or a JSON value.
+
+        ``response_format=Person``, a class of pydantic's or another with
+        ``model_json_schema()``, gives a Person; a JSON schema gives what fits it.
+
+        Raises AnswerFormatError, with the text in ``body``, where the answer is something
+        else; TruncatedError where it was cut off, by its longest length
+        (``finish_reason="length"``) or otherwise; UsageError where it has not ended, or no
+        format was asked for.
+        """
+        return parsed_answer(self._format, self)
 
     # ------------------------------------------------------------------ one reader at a time
 

@@ -30,7 +30,7 @@ ORDER = [
         *("wire.g4f", "wire.chat", "wire.plain", "wire.deltas", "wire.asked"),
     ),
     *("wire.answer", "wire.history", "wire.transcript", "wire.server_memory", "wire.unshared"),
-    *("wire.think", "wire.media"),
+    *("wire.think", "wire.media", "wire.schema"),
     # all that touches aiohttp, sockets or time
     *("transport.clocks", "transport.retries", "transport.statuses", "transport.masking"),
     *("transport.batches", "transport.proxies", "transport.urls", "transport.headers"),
@@ -38,7 +38,7 @@ ORDER = [
     *("transport.error_body", "transport.near_names", "transport.borrowed"),
     "transport.exchange",
     # doors
-    *("options", "parts", "reading", "reply", "saved", "conversation"),
+    *("options", "parts", "reading", "structured", "reply", "saved", "conversation"),
     *("models", "client", "runner"),
     # packages of their own: one for tests and demonstrations, one for people
     *("fake_server", "pytest_plugin", "console", "__main__"),

@@ -29,6 +29,7 @@ from fault_server import FaultServer
 from test_faults_connect import deaf_port, taken_port
 
 from async_copilot import (
+    AnswerFormatError,
     AuthenticationError,
     BadRequestError,
     ClientClosedError,
@@ -134,6 +135,19 @@ async def two_turns() -> BaseException | None:
     return None
 
 
+async def no_json() -> BaseException | None:
+    async with (
+        FaultServer(HELLO) as server,
+        CopilotClient(base_url=server.url, api_key=KEY) as client,
+    ):
+        reply = await client.complete("Hi", response_format={"type": "json_object"})
+        try:
+            _ = reply.parsed
+        except CopilotError as error:
+            return error
+    return None
+
+
 TABLE: dict[type[CopilotError], tuple[type[BaseException], Provoke]] = {
     InvalidRequestError: (ValueError, served(HELLO, api_key="a\nb")),
     ClientClosedError: (RuntimeError, closed),
@@ -171,6 +185,7 @@ TABLE: dict[type[CopilotError], tuple[type[BaseException], Provoke]] = {
     ),
     DisconnectedError: (ConnectionError, served((SSE, said("Hel"), 0.02, FIN))),
     TruncatedError: (EOFError, served((sized(delta("Hel")),))),
+    AnswerFormatError: (ValueError, no_json),
     StreamError: (CopilotError, served((sized(delta("Hel") + event(NO)),))),
 }
 

@@ -1,0 +1,169 @@
+"""A value and a JSON schema in, what does not fit out; a schema made strict. No I/O.
+
+The part of JSON Schema (2020-12) that servers hold answers to: ``type``, ``enum``,
+``const``, ``properties``, ``required``, ``additionalProperties``, ``items``, bounds of
+numbers and lengths, ``anyOf``, ``oneOf``, ``allOf``, ``$ref`` inside the schema. Other
+keywords (``pattern``, ``format``) are left to the server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+__all__ = ["is_schema", "is_strict", "misfit", "strict_schema"]
+
+Schema = Mapping[str, Any]
+
+_TYPES: dict[str, Callable[[Any], bool]] = {
+    "object": lambda value: isinstance(value, dict),
+    "array": lambda value: isinstance(value, list),
+    "string": lambda value: isinstance(value, str),
+    "boolean": lambda value: isinstance(value, bool),
+    "null": lambda value: value is None,
+    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
+    "integer": lambda value: (
+        not isinstance(value, bool)
+        and (isinstance(value, int) or (isinstance(value, float) and value.is_integer()))
+    ),
+}
+_BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
+    "minimum": ("number", lambda value, bound: value >= bound),
+    "maximum": ("number", lambda value, bound: value <= bound),
+    "exclusiveMinimum": ("number", lambda value, bound: value > bound),
+    "exclusiveMaximum": ("number", lambda value, bound: value < bound),
+    "minLength": ("string", lambda value, bound: len(value) >= bound),
+    "maxLength": ("string", lambda value, bound: len(value) <= bound),
+    "minItems": ("array", lambda value, bound: len(value) >= bound),
+    "maxItems": ("array", lambda value, bound: len(value) <= bound),
+}
+_KEYWORDS = frozenset(
+    {"$defs", "$ref", "$schema", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties"}
+)
+
+
+def is_schema(value: Schema) -> bool:
+    """True for a JSON schema, False for the API's own ``{"type": "json_object"}`` and kin."""
+    kind = value.get("type")
+    if kind is None:
+        return not _KEYWORDS.isdisjoint(value)
+    return isinstance(kind, list) or kind in _TYPES
+
+
+# ------------------------------------------------------------------ does a value fit
+
+
+def misfit(value: Any, schema: Schema) -> str:
+    """Return the first thing about value that schema does not allow; "" where it fits."""
+    try:
+        return next(_misfits(value, schema, schema, "the answer"), "")
+    except RecursionError:
+        return "it, or its schema, is nested too deeply"
+
+
+def _misfits(value: Any, schema: Any, root: Schema, where: str) -> Iterator[str]:
+    if schema is False:
+        yield f"{where} is not allowed"
+    if not isinstance(schema, Mapping):
+        return
+    if "$ref" in schema:
+        yield from _misfits(value, _target(root, schema["$ref"]), root, where)
+    yield from _wrong_kind(value, schema, where)
+    for part in schema.get("allOf", ()):
+        yield from _misfits(value, part, root, where)
+    for name in ("anyOf", "oneOf"):
+        parts = schema.get(name, ())
+        if parts and all(any(_misfits(value, part, root, where)) for part in parts):
+            yield f"{where} fits none of {len(parts)} {name}"
+    if isinstance(value, dict):
+        yield from _wrong_fields(value, schema, root, where)
+    if isinstance(value, list):
+        for place, item in enumerate(value):
+            yield from _misfits(item, schema.get("items"), root, f"{where}[{place}]")
+
+
+def _wrong_kind(value: Any, schema: Schema, where: str) -> Iterator[str]:
+    kinds = schema.get("type", ())
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if kinds and not any(kind in _TYPES and _TYPES[kind](value) for kind in kinds):
+        yield f"{where} is not {' or '.join(map(str, kinds))}, but {value!r:.60}"
+    allowed = schema.get("enum", [schema["const"]] if "const" in schema else None)
+    if allowed is not None and not any(_same(value, one) for one in allowed):
+        yield f"{where} is {value!r:.60}, not one of {allowed!r:.200}"
+    for name, (kind, fits) in _BOUNDS.items():
+        if name in schema and _TYPES[kind](value) and not fits(value, schema[name]):
+            yield f"{where} is beyond {name} {schema[name]}"
+
+
+def _wrong_fields(value: dict[str, Any], schema: Schema, root: Schema, where: str) -> Iterator[str]:
+    properties = schema.get("properties", {})
+    for name in schema.get("required", ()):
+        if name not in value:
+            yield f"{where} lacks {name!r}"
+    for name, item in value.items():
+        if name in properties:
+            yield from _misfits(item, properties[name], root, f"{where}.{name}")
+        elif schema.get("additionalProperties") is False:
+            yield f"{where} has {name!r}, which the schema does not know"
+        else:
+            other = schema.get("additionalProperties")
+            yield from _misfits(item, other, root, f"{where}.{name}")
+
+
+def _same(value: Any, other: Any) -> bool:
+    # 1 is 1.0, but neither is True.
+    return bool(value == other) and isinstance(value, bool) is isinstance(other, bool)
+
+
+def _target(root: Schema, reference: Any) -> Any:
+    """Return what a "#/$defs/Name" leads to; None, which allows anything, where it cannot."""
+    found: Any = root
+    path = str(reference)
+    if path != "#" and not path.startswith("#/"):
+        return None
+    for step in path.split("/")[1:]:
+        found = found.get(step.replace("~1", "/").replace("~0", "~")) if found else None
+    return found
+
+
+# ------------------------------------------------------------------ strict, as servers want it
+
+
+def strict_schema(schema: Any) -> Any:
+    """Return the schema as the API's strict mode wants it, which then guarantees the form.
+
+    Every object names all its properties as required and allows no others, unless it says
+    which; no defaults; nothing beside a ``$ref``.
+    """
+    if isinstance(schema, list):
+        return [strict_schema(part) for part in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    strict = {name: _strict_part(name, part) for name, part in schema.items() if name != "default"}
+    if "properties" in strict or strict.get("type") == "object":
+        strict.setdefault("additionalProperties", False)
+        strict["required"] = list(strict.get("properties", ()))
+    if "$ref" in strict and len(strict) > 1 and "$defs" not in strict:
+        strict["anyOf"] = [{"$ref": strict.pop("$ref")}]
+    return strict
+
+
+def _strict_part(name: str, part: Any) -> Any:
+    if name in ("properties", "$defs", "definitions") and isinstance(part, Mapping):
+        return {key: strict_schema(value) for key, value in part.items()}
+    if name in ("enum", "const", "examples", "required"):
+        return part  # values, not schemas
+    return strict_schema(part)
+
+
+def is_strict(schema: Any) -> bool:
+    """True for a schema that the strict mode takes as it is."""
+    return bool(strict_schema(schema) == schema) and not _is_open(schema)
+
+
+def _is_open(schema: Any) -> bool:
+    if isinstance(schema, Mapping):
+        if schema.get("additionalProperties", False) is not False:
+            return True
+        return any(map(_is_open, schema.values()))
+    return isinstance(schema, list) and any(map(_is_open, schema))
