@@ -6,12 +6,14 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from types import ModuleType
 from typing import Any
 
 import pytest
 from aiohttp import web
 
+from async_copilot import CopilotClient
 from async_copilot.fake_server import FakeServer
 
 from .readme import recipe
@@ -69,12 +71,19 @@ async def aiohttp_relay(
 
 
 @asynccontextmanager
-async def fastapi_relay(upstream: FakeServer, **constants: float) -> AsyncIterator[str]:
-    """Serve the recipe's app with uvicorn; the relay's address.  constants: those of the hub."""
+async def fastapi_relay(
+    upstream: FakeServer, *, url: str = "", ssl: Any = True, **constants: float
+) -> AsyncIterator[str]:
+    """Serve the recipe's app with uvicorn; the relay's address.
+
+    url, ssl: another way to the upstream.  constants: those of the hub.
+    """
     import uvicorn  # noqa: PLC0415  # of the extra "recipes"
 
     with hub_importable(**constants):
-        app = recipe("relay-fastapi", BASE_URL=upstream.url).app
+        module = recipe("relay-fastapi", BASE_URL=url or upstream.url)
+    module.__dict__["CopilotClient"] = partial(CopilotClient, ssl=ssl)
+    app = module.app
     config = uvicorn.Config(
         app, port=0, log_level="warning", lifespan="on", timeout_graceful_shutdown=1
     )

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import ssl
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-import trustme
 
 import async_copilot
 from async_copilot import (
@@ -26,6 +24,7 @@ from async_copilot import (
 from async_copilot.fake_server import FakeAnswer, FakeServer, Script
 
 from .readme import code, recipe
+from .sockets import Authority, copy, forwarding
 
 # ------------------------------------------------------------------ retries
 
@@ -81,32 +80,6 @@ async def test_tracing_and_middlewares_of_a_borrowed_session_work(
 # ------------------------------------------------------------------ sockets and proxies
 
 
-async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(2**16):
-        writer.write(data)
-    writer.close()
-
-
-@asynccontextmanager
-async def forwarding(server: FakeServer, listen: Any, *where: Any, **options: Any) -> Any:
-    """Pass on to the server what comes on another socket; listen: asyncio.start_..."""
-    port = int(server.url.split(":")[2].split("/")[0])
-    writers = []
-
-    async def forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        writers.extend([writer, inner_writer])
-        await asyncio.gather(copy(reader, inner_writer), copy(inner_reader, writer))
-
-    listener = await listen(forward, *where, **options)
-    async with listener:
-        yield listener.sockets[0].getsockname()
-    for writer in writers:
-        writer.close()
-        with suppress(OSError):  # the client may have left without a TLS goodbye
-            await writer.wait_closed()
-
-
 async def test_a_server_on_a_unix_socket_is_asked(tmp_path: Path) -> None:
     path = str(tmp_path / "socket")
     async with FakeServer("Hello") as server, forwarding(server, asyncio.start_unix_server, path):
@@ -148,26 +121,6 @@ async def test_a_server_is_asked_through_a_socks_proxy() -> None:
         reply = await recipe("socks", BASE_URL=server.url).ask(proxy, "Hi")
     assert reply.text == "Hello"
     assert [server.url] == [f"http://{host}:{port}/v1" for host, port in targets]
-
-
-class Authority:
-    """A certificate authority of the test's own, and what it has signed, as files."""
-
-    def __init__(self, folder: Path) -> None:
-        self._authority = trustme.CA()
-        self.file = str(folder / "ca.pem")
-        self._authority.cert_pem.write_to_path(self.file)
-        self.client_file = str(folder / "client.pem")
-        client = self._authority.issue_cert("client@example.org")
-        client.private_key_and_cert_chain_pem.write_to_path(self.client_file)
-
-    def server_context(self, *, wants_a_certificate: bool) -> ssl.SSLContext:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        self._authority.issue_cert("localhost").configure_cert(context)
-        if wants_a_certificate:
-            context.verify_mode = ssl.CERT_REQUIRED
-            self._authority.configure_trust(context)
-        return context
 
 
 def expect_refused_handshakes() -> None:

@@ -11,7 +11,6 @@ import pytest
 from async_copilot import AuthenticationError, End
 from async_copilot.fake_server import FakeAnswer, FakeServer, Script, Stall
 
-from .in_a_thread import server_in_a_thread
 from .readme import recipe
 from .tab import TEXT, WORDS
 
@@ -26,13 +25,13 @@ def wait_until_left(server: FakeServer) -> None:
 
 
 def test_synchronous_code_gets_a_reply() -> None:
-    with server_in_a_thread("Hello") as server:
+    with FakeServer("Hello") as server:
         reply = recipe("sync", BASE_URL=server.url).ask("Hi")
     assert (reply.text, reply.end) == ("Hello", End.COMPLETE)
 
 
 def test_synchronous_code_gets_the_text_as_it_comes() -> None:
-    with server_in_a_thread(PACED) as server:
+    with FakeServer(PACED) as server:
         texts = recipe("sync", BASE_URL=server.url).ask_streaming("Hi")
         first = next(texts)
         assert server.requests[0].ended is None
@@ -41,7 +40,7 @@ def test_synchronous_code_gets_the_text_as_it_comes() -> None:
 
 def test_synchronous_code_may_leave_early_or_get_an_error() -> None:
     script: Script = [FakeAnswer(WORDS, fault=Stall(after=1)), FakeAnswer(status=401)]
-    with server_in_a_thread(script) as server:
+    with FakeServer(script) as server:
         ask_streaming = recipe("sync", BASE_URL=server.url).ask_streaming
         texts = ask_streaming("Hi")
         assert next(texts) == WORDS[0]
@@ -77,7 +76,7 @@ async def test_a_loop_in_a_thread_answers_where_a_loop_runs() -> None:
 
 def test_a_loop_in_a_thread_is_left_early_and_hands_errors_on() -> None:
     script: Script = [FakeAnswer(WORDS, fault=Stall(after=1)), FakeAnswer(status=401)]
-    with server_in_a_thread(script) as server:
+    with FakeServer(script) as server:
         copilot = recipe("notebook").Copilot(base_url=server.url)
         texts = copilot.stream("Hi")
         assert next(texts) == WORDS[0]
@@ -98,7 +97,7 @@ def test_ctrl_c_leaves_the_request_and_keeps_the_client(monkeypatch: pytest.Monk
         threading.Event().wait(0.2)
         raise KeyboardInterrupt
 
-    with server_in_a_thread([FakeAnswer(WORDS, fault=Stall(after=1)), "Hello"]) as server:
+    with FakeServer([FakeAnswer(WORDS, fault=Stall(after=1)), "Hello"]) as server:
         copilot = recipe("notebook").Copilot(base_url=server.url)
         monkeypatch.setattr(Future, "result", interrupted)
         with pytest.raises(KeyboardInterrupt):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
+import ssl
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ from async_copilot import CopilotClient, DisconnectedError, End
 from async_copilot.fake_server import FakeAnswer, FakeServer, Reset, Script, Stall
 
 from .readme import recipe
+from .serving import fastapi_relay
+from .sockets import Authority, forwarding
+from .tab import asked, text_of
 
 pytestmark = pytest.mark.recipes
 
@@ -20,23 +24,8 @@ WORDS = [f"word{number} " for number in range(20)]
 
 
 def test_the_recipe_runs() -> None:
-    server = FakeServer("Hello")
-    ready, over = threading.Event(), threading.Event()
-
-    async def serve() -> None:
-        async with server:
-            ready.set()
-            while not over.is_set():  # noqa: ASYNC110  # it is set in another thread
-                await asyncio.sleep(0.01)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    try:
-        assert ready.wait(5)
+    with FakeServer("Hello") as server:
         reply = recipe("uvloop", BASE_URL=server.url).run()
-    finally:
-        over.set()
-        thread.join()
     assert (reply.text, reply.end) == ("Hello", End.COMPLETE)
 
 
@@ -89,6 +78,22 @@ async def stale() -> None:
             await asyncio.sleep(0.1)
 
 
+async def relayed_from_https(folder: Path) -> None:
+    """The FastAPI relay, as uvicorn[standard] runs it, in front of a server with TLS."""
+    authority = Authority(folder)
+    context = authority.server_context(wants_a_certificate=False)
+    trusting = ssl.create_default_context(cafile=authority.file)
+    async with (
+        FakeServer(FakeAnswer(WORDS, pace=200)) as upstream,
+        forwarding(upstream, asyncio.start_server, "localhost", 0, ssl=context) as (_, port, *_),
+        fastapi_relay(upstream, url=f"https://localhost:{port}/v1", ssl=trusting) as url,
+        asked(url) as tab,
+    ):
+        events = [event async for event in tab.events()]
+    assert text_of(events) == "".join(WORDS)
+    assert events[-1] == {"end": "complete"}
+
+
 def client_of(server: FakeServer) -> CopilotClient:
     return CopilotClient(base_url=server.url)
 
@@ -103,3 +108,9 @@ def test_streams_behave_as_on_asyncio(program: Callable[[], Coroutine[Any, Any, 
         assert not left
 
     uvloop.run(main(), debug=True)
+
+
+def test_a_relay_under_uvloop_asks_a_server_with_tls(tmp_path: Path) -> None:
+    import uvloop  # noqa: PLC0415  # of the extra "recipes"
+
+    uvloop.run(relayed_from_https(tmp_path), debug=True)
