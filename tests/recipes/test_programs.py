@@ -91,21 +91,40 @@ SCHEMA = {
 }
 
 
-@pytest.mark.recipes
-async def test_an_object_is_shown_while_it_grows() -> None:
+async def grown(wanted: object) -> tuple[object, list[object]]:
+    """Run the recipe; return the object and what was shown of it."""
     pieces = ["\n", '{"city": "U', 'lm", "days": ["rain", "su', 'n"', "]}"]
     shown: list[object] = []
     async with (
         FakeServer(FakeAnswer(pieces, pace=4), dialect="openai") as server,
         CopilotClient(base_url=server.url) as client,
     ):
-        whole = await recipe("structured").ask(client, "Weather?", SCHEMA, shown.append)
-        assert server.requests[0].body["response_format"]["json_schema"]["schema"] == SCHEMA
+        whole = await recipe("structured").ask(client, "Weather?", wanted, shown.append)
+        form = server.requests[0].body["response_format"]
+    assert set(form["json_schema"]["schema"]["required"]) == {"city", "days"}
+    return whole, shown
+
+
+@pytest.mark.recipes
+async def test_an_object_by_a_schema_is_shown_while_it_grows() -> None:
+    whole, shown = await grown(SCHEMA)
     assert whole == {"city": "Ulm", "days": ["rain", "sun"]}
-    grown = [{"city": "U"}, {"city": "Ulm", "days": ["rain", "su"]}, whole]
     assert shown[-1] == whole
     assert len(shown) > 1, "while it grew"
-    assert all(each in [*grown, {"city": "Ulm", "days": ["rain", "sun"]}] for each in shown)
+    before = [{"city": "U"}, {"city": "Ulm", "days": ["rain", "su"]}, whole]
+    assert all(each in before for each in shown)
+
+
+@pytest.mark.recipes
+async def test_an_object_of_a_class_is_what_comes_out() -> None:
+    from pydantic import BaseModel  # noqa: PLC0415  # fastapi brings it
+
+    class Weather(BaseModel):
+        city: str
+        days: list[str]
+
+    whole, _ = await grown(Weather)
+    assert whole == Weather(city="Ulm", days=["rain", "sun"])
 
 
 # ------------------------------------------------------------------ a database
