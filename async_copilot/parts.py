@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Hint, InvalidRequestError
+from .wire.answer import ToolCall
 
 __all__ = ["MAX_IMAGE_BYTES", "image_part", "text_part", "tool_result"]
 
@@ -84,18 +85,24 @@ def image_part(
     return {"type": "image_url", "image_url": image}
 
 
-def tool_result(call_id: str, content: Any) -> dict[str, Any]:
+def tool_result(call: ToolCall | str, content: Any) -> dict[str, Any]:
     """Return the message that answers a tool call.
 
-    call_id: ``call.id`` of the ToolCall in ``reply.tool_calls``.
+    ::
+
+        results = [tool_result(call, run(call.name, call.arguments)) for call in reply.tool_calls]
+        reply = await chat.ask(results)
+
+    call: a ToolCall of ``reply.tool_calls``, or its id.
     content: a str is sent as it is, anything else as its JSON text.
 
     Raises InvalidRequestError for an id that is missing, as some servers leave it out,
     and for content that JSON cannot carry.
     """
+    call_id = call.id if isinstance(call, ToolCall) else call
     if not isinstance(call_id, str) or not call_id:
         raise InvalidRequestError(
-            f"tool_result() needs the id of the tool call, a str, not {call_id!r}",
+            f"tool_result() needs a tool call, or its id, not {call_id!r}",
             hint=Hint(
                 "for a server that gives none, put one of your own into the call and its result"
             ),

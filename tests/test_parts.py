@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from async_copilot import parts
 from async_copilot.errors import InvalidRequestError
 from async_copilot.parts import image_part, text_part, tool_result
+from async_copilot.wire.answer import ToolCall
 from async_copilot.wire.chat import request_body
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -177,9 +178,18 @@ def test_a_tools_result_is_text_or_becomes_json(content: Any, sent: str) -> None
     }
 
 
-@pytest.mark.parametrize("call_id", [None, "", 5])
+async def test_a_tool_call_itself_says_what_its_result_is_for() -> None:
+    call = ToolCall(0, "call_7", "weather", "{}")
+    assert tool_result(call, {"celsius": 12}) == {
+        "role": "tool",
+        "tool_call_id": "call_7",
+        "content": '{"celsius": 12}',
+    }
+
+
+@pytest.mark.parametrize("call_id", [None, "", 5, [], {"id": "call_1"}])
 def test_a_result_needs_the_id_of_its_call(call_id: Any) -> None:
-    with pytest.raises(InvalidRequestError, match="id of the tool call"):
+    with pytest.raises(InvalidRequestError, match="a tool call, or its id"):
         tool_result(call_id, "12 °C")
 
 
