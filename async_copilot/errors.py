@@ -114,7 +114,17 @@ class Hint:
         return self.action.replace("{option}", option)
 
 
-class CopilotError(Exception):
+class _Documented(type):
+    """Lets help() show what a class adds, as enum.EnumType does.
+
+    Else each error would take a hundred lines, nearly all of them about exceptions at large.
+    """
+
+    def __dir__(cls) -> list[str]:
+        return [name for name in vars(cls) if not name.startswith("_")]
+
+
+class CopilotError(Exception, metaclass=_Documented):
     """Base of every error raised by this package.
 
     ``str()`` gives what happened, the values and what to do. Every error has every
@@ -305,5 +315,8 @@ class StreamError(CopilotError):
     """The server reported an error inside the stream, after its 200."""
 
 
-class AmnesiaWarning(UserWarning):
+class AmnesiaWarning(UserWarning, metaclass=_Documented):
     """The server answered in another conversation than the one continued."""
+
+
+del _Documented  # done; what this module has is the tree
