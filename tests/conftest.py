@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -36,14 +36,20 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
     arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    run(pyfuncitem.obj(**arguments))
+    run(pyfuncitem.obj(**arguments), arguments.get("loop_factory"))
     return True
 
 
-def run(test: Coroutine[Any, Any, None]) -> None:
-    """Run a test to its end in a loop of its own; raise what it left behind."""
+def run(
+    test: Coroutine[Any, Any, None],
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+) -> None:
+    """Run a test to its end in a loop of its own; raise what it left behind.
+
+    loop_factory: what a test takes under this name makes its loop.
+    """
     reports: list[dict[str, Any]] = []
-    with asyncio.Runner(debug=True) as runner:
+    with asyncio.Runner(debug=True, loop_factory=loop_factory) as runner:
         loop = runner.get_loop()
         loop.slow_callback_duration = 5  # a log line, not a failure, on a busy machine
         loop.set_exception_handler(lambda _, context: reports.append(context))

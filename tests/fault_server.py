@@ -19,6 +19,7 @@ import asyncio
 import itertools
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -88,11 +89,17 @@ class FaultServer:
 
     on_connect: steps per connection, in order, performed before a request is awaited.
     route:      instead of `answers`, the answer computed from the request.
+    tls:        a context, and the server is one of https.
     """
 
     def __init__(
-        self, *answers: Answer, on_connect: Sequence[Answer] = (), route: Route | None = None
+        self,
+        *answers: Answer,
+        on_connect: Sequence[Answer] = (),
+        route: Route | None = None,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
+        self._tls = tls
         self._answers = answers
         self._on_connect = on_connect
         self._route = route
@@ -103,9 +110,11 @@ class FaultServer:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._listener = await loop.create_server(lambda: _Talk(self), "127.0.0.1", 0, backlog=4096)
+        self._listener = await loop.create_server(
+            lambda: _Talk(self), "127.0.0.1", 0, backlog=4096, ssl=self._tls
+        )
         self.port: int = self._listener.sockets[0].getsockname()[1]
-        self.origin = f"http://127.0.0.1:{self.port}"
+        self.origin = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
         self.url = f"{self.origin}/v1"
         return self
 
@@ -125,11 +134,15 @@ class FaultServer:
             if not talk.task.cancelled() and (broken := talk.task.exception()) is not None:
                 raise broken
 
-    async def left(self, count: int = 1, *, within: float = 1.0) -> None:
+    async def left(self, count: int = 1, *, within: float = 10.0) -> None:
         """Wait until `count` clients have closed their connection; fail after `within` seconds."""
         await self._until(lambda: self.leavers() >= count, within)
 
-    async def received(self, count: int = 1, *, within: float = 1.0) -> None:
+    async def closed(self, count: int = 1, *, within: float = 10.0) -> None:
+        """Wait until `count` connections are over on both sides; fail after `within` seconds."""
+        await self._until(lambda: len(self._talks) - self.open() >= count, within)
+
+    async def received(self, count: int = 1, *, within: float = 10.0) -> None:
         """Wait until `count` requests have come; fail after `within` seconds."""
         await self._until(lambda: len(self.requests) >= count, within)
 
@@ -140,7 +153,7 @@ class FaultServer:
                 await self._changed.wait()
 
     def changed(self) -> None:
-        """A request came or a client left."""
+        """A request came, a client left, or a connection is over."""
         self._changed.set()
 
     def leavers(self) -> int:
@@ -184,13 +197,14 @@ class _Talk(asyncio.Protocol):
         self._unread = bytearray()
         self._waiter: asyncio.Future[None] | None = None
         self._writable = True
+        self._hung_up = False  # by us
         self.closed: asyncio.Future[None] = self._loop.create_future()
 
     # What asyncio tells us.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport: Any = transport
+        self._secure = transport.get_extra_info("sslcontext") is not None
         self.record = self._server.join(self)
         self.task = self._loop.create_task(self._run())
 
@@ -200,13 +214,14 @@ class _Talk(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._leave("FIN")
-        return True
+        return not self._secure  # TLS has no half-closed connections
 
     def connection_lost(self, error: Exception | None) -> None:
-        if error is not None:
+        if error is not None or not self._hung_up:
             self._leave("RST")
         if not self.closed.done():
             self.closed.set_result(None)
+            self._server.changed()
         self._wake()
 
     def pause_writing(self) -> None:
@@ -218,6 +233,7 @@ class _Talk(asyncio.Protocol):
 
     def end(self) -> None:
         """The server hangs up: leave nothing behind."""
+        self._hung_up = True
         self.task.cancel()
         self._transport.abort()
 
@@ -267,9 +283,11 @@ class _Talk(asyncio.Protocol):
         elif how is Close.HOLD:
             await self._until(lambda: False)
         elif how is Close.FIN:
+            self._hung_up = True
             self._transport.close()
             raise _ClientLeft
         else:
+            self._hung_up = True
             linger = struct.pack("ii", 1, 0)
             raw = self._transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
