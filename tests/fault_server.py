@@ -138,6 +138,11 @@ class FaultServer:
         """Wait until `count` clients have closed their connection; fail after `within` seconds."""
         await self._until(lambda: self.leavers() >= count, within)
 
+    async def sent_more(self, connection: Connection, *, within: float = 10.0) -> None:
+        """Wait until more bytes went out over a connection; the client may not have read them."""
+        before = connection.sent
+        await self._until(lambda: connection.sent > before, within)
+
     async def closed(self, count: int = 1, *, within: float = 10.0) -> None:
         """Wait until `count` connections are over on both sides; fail after `within` seconds."""
         await self._until(lambda: len(self._talks) - self.open() >= count, within)
@@ -153,7 +158,7 @@ class FaultServer:
                 await self._changed.wait()
 
     def changed(self) -> None:
-        """A request came, a client left, or a connection is over."""
+        """A request came, bytes went out, a client left, or a connection is over."""
         self._changed.set()
 
     def leavers(self) -> int:
@@ -299,6 +304,7 @@ class _Talk(asyncio.Protocol):
             raise _ClientLeft
         self._transport.write(data)
         self.record.sent += len(data)
+        self._server.changed()
         await self._until(lambda: self._writable)
 
     async def _pause(self, seconds: float) -> None:

@@ -8,11 +8,9 @@ import logging
 import ssl as tls
 from collections.abc import Callable, Mapping
 from functools import lru_cache, partial
-from typing import Self
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.payload import Payload
 from yarl import URL
 
 from ..errors import (
@@ -30,6 +28,7 @@ from .error_body import read_status_error
 from .failures import translate
 from .masking import Mask, Secret, revealed
 from .near_names import LISTING, near_provider
+from .outgoing import Outgoing
 from .retries import may_retry, retry_pause
 from .statuses import is_answer
 from .urls import parse_url, place, shown
@@ -40,7 +39,6 @@ log = logging.getLogger("async_copilot")
 
 READ_BUFFER = 64 * 1024  # bytes; aiohttp holds up to twice this of a stream nobody reads
 MAX_REDIRECTS = 10  # as browsers and aiohttp itself; a chain that long is a loop
-WRITE_BYTES = 256 * 1024  # of a request body at a time, so that a large one gives way
 HEADER_BYTES = 128 * 1024  # a header; aiohttp's 8,190 are less than some content policies
 HEADERS = 1000  # aiohttp's 128 are fewer than a chain of gateways adds
 
@@ -296,7 +294,7 @@ class Exchange:
         return await self._session.request(
             "POST" if self._body else "GET",
             url,
-            data=_Outgoing(self._body, partial(self._sending, clock)),
+            data=Outgoing(self._body, partial(self._sending, clock)),
             headers=revealed(headers),
             allow_redirects=False,
             raise_for_status=False,
@@ -322,40 +320,6 @@ class Exchange:
         """
         connector = self._session.connector
         return connector is None or bool(connector.limit or connector.limit_per_host)
-
-
-class _Outgoing(Payload):
-    """A JSON body that says when it goes out.
-
-    aiohttp calls write_with_length() once the request has a
-    connection and its headers are on the way: public API, and the one moment that
-    separates waiting for a connection from waiting for the server.
-    """
-
-    _value: bytes
-
-    def __init__(self, body: bytes, sending: Callable[[AbstractStreamWriter], None]) -> None:
-        super().__init__(body, content_type="application/json")
-        self._size = len(body)
-        self._sending = sending
-
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
-        return self._value.decode(encoding, errors)
-
-    async def write(self, writer: AbstractStreamWriter) -> None:  # pragma: no cover
-        # An abstract method of Payload's; aiohttp itself calls the one below.
-        await self.write_with_length(writer, None)
-
-    def __deepcopy__(self, _: object) -> Self:
-        """Return a copy for those who record requests (VCR.py): it tells nobody."""
-        return type(self)(self._value, lambda _: None)
-
-    async def write_with_length(
-        self, writer: AbstractStreamWriter, content_length: int | None
-    ) -> None:
-        self._sending(writer)
-        for start in range(0, len(self._value), WRITE_BYTES):
-            await writer.write(self._value[start : start + WRITE_BYTES])
 
 
 @lru_cache(maxsize=16)
