@@ -25,7 +25,7 @@ __all__ = ["Delivery", "keep_alive_socket", "receive_less", "used_connections"]
 
 RECEIVE_BYTES = 120 * 1024  # at most, from the socket at a time
 WINDOW = 0.01  # seconds, beside the round trip: what a server takes to close what it has closed
-LATE = 5  # times; a loop that is always late must not make every connection a stale one
+TURNS = 8  # of the loop; a server in the same loop takes four to close a connection
 KEEP_ALIVE_IDLE = 45  # seconds; home routers and cloud NATs forget a silent connection after 60
 KEEP_ALIVE_EVERY = 15  # seconds
 KEEP_ALIVE_COUNT = 4  # probes without an answer
@@ -68,8 +68,6 @@ class Delivery:
         self._used = used
         self._transport: Any = None
         self._timer: asyncio.Handle | None = None
-        self._due = 0.0
-        self._late = 0  # how often the timer was
         self.begun = False
         self.reused = False
         self.dropped = False
@@ -92,7 +90,8 @@ class Delivery:
             raise ConnectionResetError("the pooled connection was not fit for a request")
         else:
             self.fresh = True
-            self._wait(WINDOW + 2 * _round_trip(transport))
+            seconds = WINDOW + 2 * _round_trip(transport)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._settle, TURNS)
 
     def drop(self, transport: Any) -> None:
         self.dropped = True
@@ -121,19 +120,11 @@ class Delivery:
             self._timer = None
         self._transport = None
 
-    def _wait(self, seconds: float) -> None:
+    def _settle(self, turns: int) -> None:
+        """A round trip is over: an end that came meanwhile is noticed in the loop's next turns."""
         loop = asyncio.get_running_loop()
-        self._due = loop.time() + seconds
-        self._timer = loop.call_later(seconds, self._settle, seconds)
-
-    def _settle(self, seconds: float) -> None:
-        """A round trip is over; where this process was late, the server gets another one."""
-        if asyncio.get_running_loop().time() - self._due > seconds and self._late < LATE:
-            self._late += 1
-            self._wait(seconds)
-        else:
-            self.fresh = self._transport.is_closing()
-            self._timer = None
+        self._timer = loop.call_soon(self._settle, turns - 1) if turns else None
+        self.fresh = bool(turns) or self._transport.is_closing()
 
 
 def _holds_bytes(protocol: Any, transport: Any) -> bool:
