@@ -54,10 +54,13 @@ def _show(text: str) -> int:
     """Print a text; a reader that leaves early, such as head, is no failure to tell of."""
     try:
         print(text, end="", flush=True)  # noqa: T201  # prints go here
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitStatus.OUTPUT_CLOSED
+        if isinstance(error, BrokenPipeError) or sys.platform == "win32":
+            return ExitStatus.OUTPUT_CLOSED
+        print(f"{PROGRAM}: cannot write this: {error.strerror}", file=sys.stderr)  # noqa: T201  # prints go here
+        return ExitStatus.CUT_OFF
     return ExitStatus.COMPLETE
 
 

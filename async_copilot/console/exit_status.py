@@ -45,12 +45,13 @@ class ExitStatus(enum.IntEnum):
 _MEANINGS = {
     ExitStatus.COMPLETE: "every answer is complete",
     ExitStatus.USAGE: "the command line or a file named on it is wrong; nothing was sent",
-    ExitStatus.UNREACHABLE: "no server answers at the URL",
+    ExitStatus.UNREACHABLE: "no connection: no server answers at the URL, its certificate is not "
+    "trusted, or a proxy fails",
     ExitStatus.CUT_OFF: "the answer was cut off (truncated, disconnected, stalled), or could "
     "not be written",
     ExitStatus.TRY_LATER: "try later: 429, 503 and the like, or silence before the first text",
     ExitStatus.WRONG_ANSWER: "the server answered wrongly: an error, or no chat completion",
-    ExitStatus.KEY_REFUSED: "the key is missing, wrong or not enough",
+    ExitStatus.KEY_REFUSED: "the key (or a proxy's login) is missing, wrong or not enough",
     ExitStatus.INTERRUPTED: "interrupted by Ctrl-C (by another signal: 128 and its number)",
     ExitStatus.OUTPUT_CLOSED: "the reader of the output left early, as head does",
 }

@@ -53,6 +53,8 @@ def read_opening(options: Options, tell: Callable[[str], object]) -> Opening:
     if terminal is not None:
         to_terminal(terminal)
     text = "" if attached_pipe else piped_text(data)
+    if terminal is not None and text.strip() and not listed:
+        tell("what stdin held goes under the first message")
     attached = read_attachments(options.attach, data)
     if "-" in listed:
         if not text.strip():

@@ -24,8 +24,8 @@ BLOCK = 2**16
 TERMINAL = "CONIN$" if sys.platform == "win32" else "/dev/tty"
 
 STILL_READING = (
-    "reading stdin until its end; if nothing is to come from there, end it with Ctrl-D or "
-    "start the program with < /dev/null or --no-stdin"
+    "reading stdin until its end; if nothing is to come from there, start the program with "
+    "< /dev/null or --no-stdin"
 )
 
 NOTHING_CAME = "nothing came on stdin, so it is left alone; - waits for a message from there"

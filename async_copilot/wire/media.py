@@ -18,7 +18,9 @@ _TYPE = r"((?:image|audio|video|application)/[\w.+-]{1,60})"
 _URI = rf"data:{_TYPE}(?:;[\w=.-]{{1,60}}){{0,3}};base64,"
 _PAYLOAD = re.compile(r"[A-Za-z0-9+/=_-]*")
 _TAGS = ("audio", "img", "video", "source", "embed")
-_OPENER = rf"(?:!\[[^\]\n]{{0,200}}\]\(|<(?:{'|'.join(_TAGS)})\b[^<>\n]{{0,200}}?=\s?[\"']?)?"
+_ALT = r"(?:(?!data:)[^\]\[<\n]){0,200}"
+_ATTRIBUTES = r"(?:(?!data:)[^<>\n]){0,200}"
+_OPENER = rf"(?:!\[{_ALT}\]\(|<(?:{'|'.join(_TAGS)})\b{_ATTRIBUTES}=\s?[\"']?)?"
 _START = re.compile(_OPENER + _URI)
 _CLOSER = re.compile(r"\)|[\"'][^<>\n]{0,200}/?>(?:</(?:audio|video|embed)>)?")
 _CLOSER_BOUND = 250  # characters in which a closer has come, if one comes
@@ -35,9 +37,9 @@ def _begun(word: str) -> str:
 
 # The end of a text that may become a start: held back until the next piece tells.
 _MAYBE = re.compile(
-    r"(?:!(?:\[[^\]\n]{0,200}(?:\](?:\()?)?)?"
+    rf"(?:!(?:\[{_ALT}(?:\](?:\()?)?)?"
     rf"|<(?:{'|'.join(_begun(tag) for tag in _TAGS)})"
-    rf"|<(?:{'|'.join(_TAGS)})\b[^<>\n]{{0,200}})?"
+    rf"|<(?:{'|'.join(_TAGS)})\b{_ATTRIBUTES})?"
     rf"(?:{_begun('data')}|data:[\w/.+;=-]{{0,240}},?)\Z"
 )
 _MAYBE_LENGTH = 700  # the longest of those
