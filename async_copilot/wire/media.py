@@ -92,7 +92,7 @@ class MediaText:
             elif not self._closing:
                 payload = _PAYLOAD.match(text)
                 length = payload.end() if payload else 0
-                self._letters += length
+                self._letters += length - text.count("=", 0, length)
                 text = text[length:]
                 self._closing = bool(text)
             else:
