@@ -44,14 +44,18 @@ async def connect(options: Options, resources: AsyncExitStack, view: View) -> Co
         max_retries=options.retries,
         strict=options.strict,
         headers=dict(options.headers),
+        ssl=True if options.cacert is None else _trusting(options.cacert),
     )
     view.url = place(URL(url))
     log.info("server %s; clocks: %s; retries: %d", view.url, _told(timeouts), options.retries)
     return await resources.enter_async_context(client)
 
 
-def trusting(cacert: Path) -> ssl.SSLContext:
-    """Return a context that trusts a private CA beside the usual ones."""
+def _trusting(cacert: Path) -> ssl.SSLContext:
+    """Return a context that trusts a private CA beside the usual ones.
+
+    Raises UsageProblemError.
+    """
     context = ssl.create_default_context()
     try:
         context.load_verify_locations(cafile=cacert)

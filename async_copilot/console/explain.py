@@ -20,6 +20,7 @@ _OPTIONS = {
     "api_key": "the key (ASYNC_COPILOT_API_KEY)",
     "base_url": "--url",
     "ssl": "ssl=... of a program of your own",
+    "ssl=..., or SSL_CERT_FILE in the environment": "--cacert FILE",
     "strict=False": "--no-strict",
 }
 
@@ -32,13 +33,14 @@ def explain(error: CopilotError, url: str) -> str:
             f"pip install 'g4f[api]', then {_g4f_command(url)}), or see the built-in demo "
             f"with --demo"
         )
-    if isinstance(error, ConnectionFailedError):
-        return f"{error}. The built-in demo needs no server: --demo"
+    text = error.message
     # No option of the console's sets the bound of an event.
-    if error.hint is None or isinstance(error, EventTooLargeError):
-        return error.message
-    option = error.hint.option
-    return f"{error.message}; {error.hint.spelled(_OPTIONS.get(option, option))}"
+    if error.hint is not None and not isinstance(error, EventTooLargeError):
+        option = error.hint.option
+        text += f"; {error.hint.spelled(_OPTIONS.get(option, option))}"
+    if isinstance(error, ConnectionFailedError):
+        text += ". The built-in demo needs no server: --demo"
+    return text
 
 
 def _g4f_command(url: str) -> str:

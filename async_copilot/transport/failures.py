@@ -210,9 +210,8 @@ def _untrusted(
         hint = Hint("use a name that the certificate has in {option}", "base_url")
     else:
         hint = Hint(
-            "if its authority is a private one, name that in SSL_CERT_FILE, or give a context "
-            "that trusts it as {option}",
-            "ssl",
+            "if its authority is a private one, trust it with {option}",
+            "ssl=..., or SSL_CERT_FILE in the environment",
         )
     return ConnectionFailedError(
         f"the certificate of {(url and url.host) or error.host} cannot be verified, on the way to "
