@@ -10,14 +10,15 @@ MAX_TOKENS = 10**12  # of one answer, far beyond any
 
 
 def stats_line(reply: Reply) -> str:
-    """Return the times to headers and first text, the rate from there on, the longest gap.
+    """Return the times to headers and first text, the rate, and the longest gap.
 
-    The rate is of tokens where the server counted them, else of chunks.
+    The rate is of tokens where the server counted them, else of chunks, over the time in
+    which they came: reasoning and tool calls are made of tokens too.
     """
     timing = reply.timing
     parts = [f"headers {_seconds(timing.headers)}", f"first text {_seconds(timing.first_text)}"]
-    if timing.first_text is not None and timing.last_text is not None:
-        span = timing.last_text - timing.first_text
+    if timing.first_chunk is not None and timing.last_chunk is not None:
+        span = timing.last_chunk - timing.first_chunk
         what, count = _count(reply)
         if span > 0:
             parts.append(f"{count / span:.1f} {what}/s ({count} in {span:.2f} s)")

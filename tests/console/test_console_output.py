@@ -38,6 +38,15 @@ def test_stats_are_times_and_a_rate_from_the_first_text_on() -> None:
     assert done.stdout == "abc\n"
 
 
+def test_the_rate_is_over_the_time_in_which_tokens_came_reasoning_included() -> None:
+    answer = FakeAnswer(["a", "b"], reasoning=["x"] * 8, pace=20, usage={"completion_tokens": 10})
+    with served(answer) as server:
+        done = inside("Hi", "--stats", "--url", server.url)
+    found = re.search(r"tokens/s \(10 in (\d\.\d\d) s\)", done.stderr)
+    assert found, done.stderr
+    assert float(found[1]) > 0.4  # nine pauses of 0.05 s
+
+
 def test_without_tokens_chunks_are_counted() -> None:
     with served(FakeAnswer(["a", "b", "c"], pace=20, usage=False)) as server:
         assert " chunks/s (" in inside("Hi", "--stats", "--url", server.url).stderr

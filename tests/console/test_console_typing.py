@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]  # it has no types
 import pytest
-from console_runs import ROOT, clean_env, command, console, ending, inside, served, spawned, terminal
+from console_runs import (
+    ROOT,
+    clean_env,
+    command,
+    console,
+    ending,
+    inside,
+    served,
+    spawned,
+    terminal,
+)
 
 from async_copilot.console import editor
 from async_copilot.console.editor import EditorError, edited
