@@ -38,7 +38,7 @@ async def test_the_models_of_a_server_are_listed() -> None:
 async def test_the_providers_of_a_g4f_server_and_the_models_of_one_are_listed() -> None:
     providers = [FakeProvider("Copilot", label="Microsoft Copilot", models=("a", "b"))]
     async with (
-        FakeServer(providers=providers) as server,
+        FakeServer(providers=providers, check=False) as server,
         CopilotClient(base_url=server.url) as client,
     ):
         listed = await client.providers()
