@@ -15,6 +15,7 @@ from typing import Any, assert_never, assert_type
 import aiohttp
 
 from async_copilot import (
+    AnswerFormatError,
     AuthenticationError,
     ChatChunk,
     Choice,
@@ -28,14 +29,19 @@ from async_copilot import (
     ProtocolError,
     RateLimitError,
     Reply,
+    RequestInfo,
     ServerSentEvent,
     SSEDecoder,
     Timeouts,
     Timing,
     ToolCall,
     ToolCallDelta,
+    TruncatedError,
     content_deltas,
+    image_part,
     post_request,
+    text_part,
+    tool_result,
 )
 from async_copilot.fake_server import FakeAnswer, FakeServer, Reset
 from async_copilot.observer import Observer
@@ -79,6 +85,74 @@ async def a_borrowed_session(session: aiohttp.ClientSession) -> CopilotClient:
     )
 
 
+def another_server() -> CopilotClient:
+    CopilotClient(memory="both")  # type: ignore[arg-type]
+    CopilotClient(model=5)  # type: ignore[arg-type]
+    CopilotClient(timeouts=30)  # type: ignore[arg-type]
+    CopilotClient(timeout=30)  # type: ignore[call-arg]
+    return CopilotClient(
+        base_url="http://localhost:11434/v1", model="llama3", provider=None, memory="client"
+    )
+
+
+async def options_of_one_call(client: CopilotClient) -> None:
+    client.stream(
+        "Hello",
+        model=None,
+        provider="You",
+        headers={"X-Team": "us"},
+        timeouts=Timeouts(total=30),
+        max_retries=0,
+        strict=False,
+        observer=Counter(),
+        extra={"timeout": 60},
+        temperature=0.2,
+        stop=["\n"],
+    )
+    client.stream("Hello", max_retries="2")  # type: ignore[arg-type]
+    await client.complete("Hello", max_retries=0, extra={"timeout": 60}, stream=False)
+
+
+class Person:
+    """As a class of pydantic's is seen: what matters is that it is a class."""
+
+    name: str
+
+    @classmethod
+    def model_json_schema(cls) -> dict[str, Any]:
+        return {}
+
+
+async def structured_output(client: CopilotClient) -> str:
+    reply = await client.complete("Who was first?", response_format=Person)
+    try:
+        person: Person = reply.parsed
+    except AnswerFormatError as error:
+        assert_type(error.body, str | None)
+        assert_type(error.reply, Reply | None)
+        raise
+    except TruncatedError:
+        raise
+    reply = await client.complete("Who?", response_format={"type": "object"})
+    value: dict[str, Any] = reply.parsed
+    return person.name + str(value["name"])
+
+
+async def tools(client: CopilotClient) -> None:
+    chat = client.conversation(memory="client", tools=[{"type": "function"}])
+    reply = await chat.ask("What is the weather in Ulm?")
+    results = [tool_result(call, {"celsius": 12}) for call in reply.tool_calls]
+    assert_type(results, list[dict[str, Any]])
+    await chat.ask(results)
+    tool_result("call_1", "rain")
+    tool_result(None, "rain")  # type: ignore[arg-type]
+    for call in reply.tool_calls:
+        assert_type(call.name, str)
+        assert_type(call.arguments, str)
+    image = {"role": "user", "content": [text_part("What is this?"), image_part(path="a.png")]}
+    await chat.ask(image)
+
+
 async def what_a_reply_tells(reply: Reply) -> None:
     assert_type(reply.text, str)
     assert_type(reply.reasoning, str)
@@ -100,6 +174,15 @@ async def what_a_reply_tells(reply: Reply) -> None:
     assert_type(reply.timing, Timing)
     assert_type(reply.timing.first_text, float | None)
     assert_type(reply.timing.waits, list[float])
+    assert_type(reply.timing.first_chunk, float | None)
+    assert_type(reply.timing.last_chunk, float | None)
+    assert_type(reply.timing.ended, float | None)
+    assert_type(reply.request, RequestInfo)
+    assert_type(reply.request.number, int)
+    assert_type(reply.request.server, str)
+    assert_type(reply.request.model, str | None)
+    assert_type(reply.request.options, Mapping[str, Any])
+    assert_type(reply.request.size, int)
     assert_type(reply.end, End | None)
     reply.text = "mine"  # type: ignore[misc]
 
@@ -137,6 +220,9 @@ async def door_3(client: CopilotClient, saved: Mapping[str, Any]) -> dict[str, A
     assert_type(chat.id, str)
     assert_type(chat.history, list[dict[str, Any]])
     assert_type(Conversation.from_dict(client, saved), Conversation)
+    assert_type(chat.undo(), list[dict[str, Any]])
+    assert_type(chat.trim(keep=20), None)
+    chat.trim(lambda history: history[-4:])
     client.conversation(memory="both")  # type: ignore[arg-type]
     return chat.to_dict()
 
@@ -169,6 +255,9 @@ async def errors(client: CopilotClient) -> None:
 
 class Counter(Observer):
     """An observer overrides what it wants, with the arguments it is given."""
+
+    def on_start(self, reply: Reply) -> None:
+        assert_type(reply.request.provider, str | None)
 
     def on_retry(self, reply: Reply, error: CopilotError, pause: float) -> None:
         assert_type(reply.timing.retries, int)
