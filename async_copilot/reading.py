@@ -69,7 +69,7 @@ class Source(Protocol):
 class Reading:
     """Reads one reply from its source, which it fills on the way.
 
-    block: returns the next block; b"" at the end of the body, or where it broke.
+    block: the body's own block(): who awaits it calls broken() for an exception.
     pieces: where text goes when it is handed out.
     over: no further block can change the answer: conclude() is next.
     left: everything was given back; nothing of the reply changes any more.
@@ -122,8 +122,7 @@ class Reading:
         self._started = self._loop.time()
         self._decoder = self._new_decoder()
         self._timing = reply.timing
-        # Since open(). The body's own coroutine, with none around it: each one in the chain
-        # lives through every wait of every stream, and is passed at every delta.
+        # Since open().
         self.block: Callable[[], Awaitable[bytes]]
         self.pieces: MutableSequence[str]
         self._body: Body
@@ -194,7 +193,7 @@ class Reading:
         if self._opened:
             reply.begin_again()
             self._decoder = self._new_decoder()
-        self._opened, self._body, self.block = True, body, body.read
+        self._opened, self._body, self.block = True, body, body.block
         self.pieces = reply.pieces
         reply.status = body.response.status
         reply.headers = body.headers
@@ -203,6 +202,14 @@ class Reading:
         self._decoder.media_type = body.headers.get("Content-Type", "")
 
     # ------------------------------------------------------------------ from block to block
+
+    def broken(self, error: Exception) -> bytes:
+        """Return the bytes that had arrived before the body broke."""
+        return self._body.broken(error)
+
+    async def next_block(self) -> bytes:
+        """Return the next block, of another body where need be; b"" ends the answer."""
+        return await self._body.read() or await self.again()
 
     async def again(self) -> bytes:
         """Return the first block of another body in place of a broken one.
@@ -226,6 +233,7 @@ class Reading:
 
     def texts(self, block: bytes) -> Sequence[str]:
         """Return the text deltas that block completes; b"" ends the answer."""
+        self._body.came(block)
         text = None if self.left else self._decoder.text_of(block)
         if text is None:
             return self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
@@ -238,6 +246,7 @@ class Reading:
 
     def chunks(self, block: bytes) -> list[ChatChunk]:
         """The same as chunks, of every choice."""
+        self._body.came(block)
         return self._decode(block, DeltaDecoder.chunks, DeltaDecoder.rest_of_chunks)
 
     def _decode(
@@ -261,6 +270,8 @@ class Reading:
 
     def stop_clock(self, *, silent: bool = False) -> None:
         """The caller has the word; silent: though no byte came, a batch of text is due."""
+        if silent:
+            self._body.came(b"")
         self._body.clock.stop(self._body.arrived, silent=silent)
 
     def _note(self, decoder: DeltaDecoder, items: list[Any]) -> None:

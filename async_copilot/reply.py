@@ -67,8 +67,11 @@ async def content_deltas(
     try:
         await reading.open()
         while not reading.over:
-            block = await reading.block() or await reading.again()
-            texts, pieces = reading.texts(block), reading.pieces
+            try:
+                block = await reading.block()
+            except Exception as error:  # noqa: BLE001  # aiohttp's own coroutine, any kind
+                block = reading.broken(error)
+            texts, pieces = reading.texts(block or await reading.again()), reading.pieces
             for text in texts:
                 pieces.append(text)
                 yield text
@@ -199,7 +202,7 @@ class Reply(Answer):
     async def _read_chunks(self, reading: Reading) -> AsyncGenerator[ChatChunk, None]:
         try:
             while not reading.over:
-                block = await reading.block() or await reading.again()
+                block = await reading.next_block()
                 for chunk in reading.chunks(block):
                     self.absorb(chunk)
                     if chunk.content and chunk.index == 0:
@@ -273,7 +276,7 @@ async def _texts_until(reading: Reading, due: float) -> Sequence[str]:
         # And it cancels nothing else: due is finite when text waits in the batch, after
         # which no request is sent again.
         async with asyncio.timeout_at(None if due == math.inf else due):
-            block = await reading.block() or await reading.again()
+            block = await reading.next_block()
     except TimeoutError:
         reading.stop_clock(silent=True)
         return []

@@ -14,6 +14,7 @@ Each rule here answers a behaviour of aiohttp 3.14 that a stream can meet:
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from weakref import WeakKeyDictionary, ref
 
 import aiohttp
@@ -47,7 +48,7 @@ class Body:
 
     clock: which has waited for the headers, or is new.
     headers: of the response, by names in any case.
-    bytes: read so far.  arrived: loop time of the last block.
+    bytes: that came so far.  arrived: loop time of the last block.
     failure: what broke the body; the bytes that came before it are handed out first.
     """
 
@@ -57,6 +58,7 @@ class Body:
         "_gave_way",
         "_loop",
         "_reader",
+        "_waits",
         "arrived",
         "bytes",
         "clock",
@@ -75,43 +77,58 @@ class Body:
         self._loop = asyncio.get_running_loop()
         self.arrived = self._gave_way = self._loop.time()
         self._reader = reader_of(response)
+        self._waits = False
         self.failure: CopilotError | None = None
         self._closed: asyncio.Future[None] | None = None
         self._watch()
 
-    async def read(self) -> bytes:
-        """Return the next block; b"" at the end of the body, or where it broke: see failure.
+    def block(self) -> Awaitable[bytes]:
+        """Begin to wait for the next block; return what to await, aiohttp's own coroutine.
+
+        No coroutine of ours is around it, since each one in the chain lives through every
+        wait of every stream, and is passed at every delta. So whoever awaits it calls
+        broken() for an exception, and came() with what came.
 
         The clock runs on until clock.stop(): making sense of bytes is still waiting for
         the answer, or a server could keep us at work on comments for good.
-        Cancelling loses no bytes: the next read() goes on.
         """
         if self.failure is not None:
-            return b""
+            return _nothing()
         reader, now = self._reader, self._loop.time()
-        waits = reader.total_bytes == self.bytes
-        if waits:
+        if reader.total_bytes == self.bytes:
             self.clock.start(now)
-        elif now - self._gave_way > GIVE_WAY_SECONDS:
-            await self._give_way()
-        try:
-            block = await (reader.readany() if waits else reader.read(BLOCK_BYTES))
-        except RecursionError:
-            raise  # of the caller's deep stack; the connection has nothing to do with it
-        except Exception as error:  # noqa: BLE001  # the pure-Python parser raises any kind
-            block = self._broken(error)
-        finally:
-            self.arrived = self._loop.time()
-        if waits:
-            self._gave_way = self.arrived
-        self.bytes += len(block)
-        return block
+            self._waits = True
+            return reader.readany()
+        if now - self._gave_way > GIVE_WAY_SECONDS:
+            return self._block_in_turn()
+        return reader.read(BLOCK_BYTES)
 
-    async def _give_way(self) -> None:
-        """Let other tasks run, though the next block is here already."""
+    async def _block_in_turn(self) -> bytes:
+        """Return the next block, which is here already, after other tasks have run."""
         await asyncio.sleep(0)
         self._gave_way = self._loop.time()
         self.clock.start(self._gave_way)
+        block: bytes = await self._reader.read(BLOCK_BYTES)
+        return block
+
+    def came(self, block: bytes) -> None:
+        """Take note of a block, empty or not."""
+        self.arrived = self._loop.time()
+        self.bytes += len(block)
+        if self._waits:
+            self._waits = False
+            self._gave_way = self.arrived
+
+    async def read(self) -> bytes:
+        """Return the next block, of which came() knows nothing yet.
+
+        b"" at the end of the body, or where it broke: see failure. Cancelling loses no
+        bytes: the next read() goes on.
+        """
+        try:
+            return await self.block()
+        except Exception as error:  # noqa: BLE001  # the pure-Python parser raises any kind
+            return self.broken(error)
 
     async def drain(self) -> None:
         """Read on to the end, so that the connection can be used again; within bounds.
@@ -124,8 +141,8 @@ class Body:
         self.clock.stop(self.arrived)
         self.clock.limit(DRAIN_SECONDS)
         deadline = self._loop.time() + DRAIN_SECONDS
-        while await self.read() and self.bytes < limit and self.arrived < deadline:
-            pass
+        while self.bytes < limit and self.arrived < deadline and (block := await self.read()):
+            self.came(block)
 
     def fail(self, error: CopilotError) -> None:
         """End the body with error, for whoever is reading it, now or next."""
@@ -183,8 +200,10 @@ class Body:
         url = getattr(self.response, "url", None)
         return place(url) if isinstance(url, URL) else "the server"
 
-    def _broken(self, error: Exception) -> bytes:
+    def broken(self, error: Exception) -> bytes:
         """Take note of the failure; return the bytes that had arrived before it."""
+        if isinstance(error, RecursionError):
+            raise error  # of the caller's deep stack; the connection has nothing to do with it
         # aiohttp's reader holds bytes behind its exception; without one it hands them out.
         self._reader.set_exception(None)  # type: ignore[arg-type]
         try:
@@ -202,6 +221,10 @@ class Body:
                 self.failure = translate(error, url if isinstance(url, URL) else None)
             self.failure.__cause__ = error
         return block
+
+
+async def _nothing() -> bytes:
+    return b""
 
 
 def _connection_closed(closed: asyncio.Future[None]) -> None:

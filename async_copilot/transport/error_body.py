@@ -31,8 +31,10 @@ async def read_status_error(
     blocks: list[bytes] = []
     try:
         while body.bytes < ERROR_BODY_BYTES and (block := await body.read()):
+            body.came(block)
             blocks.append(block)
     finally:
+        body.came(b"")
         clock.stop(body.arrived)
         body.close()
     url = getattr(response, "url", None)
