@@ -22,7 +22,7 @@ from .saved import SETTINGS, Saved, read_saved
 from .wire.chat import Messages, request_messages
 from .wire.copies import copied
 from .wire.history import Echo, Message, exchanges, in_order, newest, remembered_message
-from .wire.server_memory import Asked, ServerMemory, refuses
+from .wire.server_memory import Asked, ServerMemory
 from .wire.transcript import TRANSCRIPT_CHARS
 
 __all__ = ["Conversation", "Streams"]
@@ -252,8 +252,8 @@ class Conversation:
             return
         if ended_well or (kept and reply.conversation is not None):
             reply.remembered = self._server.learn(turn.asked, reply, known=len(self._messages))
-        elif error is not None and refuses(error, by_id=self._server.by_id, said=said):
-            self._server.give_up()
+        elif error is not None:
+            self._server.fail(error, said=said)
 
     def _only_turn(self) -> None:
         if self._busy:

@@ -84,8 +84,8 @@ class ServerMemory:
     begun: the server has a conversation, which may be gone on with.
     pool: g4f chooses among providers, each with a conversation of its own.
     restarts: how many conversations by id were given up.
-    resumed: no turn was taken since the state was read; meanwhile the server may have been
-        restarted, which a conversation by id does not survive.
+    doubted: the server may have been restarted since the last turn, which a conversation by
+        id does not survive: the state was read from a file, or a connection failed.
     """
 
     handle: dict[str, Any] | None = None
@@ -96,7 +96,7 @@ class ServerMemory:
     begun: bool = False
     pool: bool = False
     restarts: int = 0
-    resumed: bool = False
+    doubted: bool = False
 
     # ------------------------------------------------------------------ before a turn
 
@@ -123,10 +123,10 @@ class ServerMemory:
         """True where the server's own conversation is the one to go on with."""
         if not self.begun or self.pool or place != self.place or system != self.system:
             return False
-        return self.handle is not None or (self.by_id and not self.resumed)
+        return self.handle is not None or (self._by_id and not self.doubted)
 
     @property
-    def by_id(self) -> bool:
+    def _by_id(self) -> bool:
         """True where the server may know the conversation by its id alone."""
         return self._tells_nothing and self.place in _KEPT_BY_ID
 
@@ -159,7 +159,7 @@ class ServerMemory:
         if asked.told or answer.conversation is not None:
             self.handle = kept(answer.conversation)
         self.place, self.answered, self.system = asked.place, answer.provider, asked.system
-        self.known, self.begun, self.resumed = known, True, False
+        self.known, self.begun, self.doubted = known, True, False
         return remembered
 
     def _remembered(self, asked: Asked, answer: Answered) -> bool | None:
@@ -181,8 +181,15 @@ class ServerMemory:
             not asked.told and self.answered != answer.provider
         )
 
+    def fail(self, error: CopilotError, *, said: bool) -> None:
+        """Take in a turn that failed; said: after something of an answer had come."""
+        if isinstance(error, ConnectionFailedError | DisconnectedError):
+            self.doubted = True
+        elif refuses(error, said=said):
+            self.give_up()
+
     def give_up(self) -> None:
-        """Go on in a new conversation, with the transcript; see refuses()."""
+        """Go on in a new conversation, with the transcript."""
         self.restarts += self._tells_nothing
         self.begun, self.known = False, 0
 
@@ -202,21 +209,19 @@ class ServerMemory:
         for name, kind in kinds.items():
             if not isinstance(saved[name], kind):
                 raise TypeError(f"{name} is {saved[name]!r}")
-        return cls(handle, **{name: saved[name] for name in kinds}, resumed=True)
+        return cls(handle, **{name: saved[name] for name in kinds}, doubted=True)
 
 
-def refuses(error: CopilotError, *, said: bool, by_id: bool) -> bool:
+def refuses(error: CopilotError, *, said: bool) -> bool:
     """True for a failure after which the server's own conversation is not to be met again.
 
-    said: something of an answer had come.  by_id: the server keeps it in its memory alone.
+    said: something of an answer had come.
     g4f answers 500 to a handle that its provider does not take, and the older releases
     with an error as the first event; to a limit of turns likewise. A login that is
     missing, a limit of requests or a gateway's trouble says nothing of the conversation.
     """
     if "ConversationLimit" in f"{error.type} {error.message}":
         return True
-    if isinstance(error, ConnectionFailedError | DisconnectedError):
-        return by_id  # the server may have been restarted
     if said:
         return False
     if isinstance(error, StreamError):

@@ -175,9 +175,6 @@ def test_by_id_a_resumed_conversation_is_told_once() -> None:
     assert ask(read, 2).message["content"] == "new"
 
 
-NEW = {"said": False, "by_id": False}
-
-
 @pytest.mark.parametrize(
     ("error", "given_up"),
     [
@@ -196,24 +193,29 @@ NEW = {"said": False, "by_id": False}
     ids=str,
 )
 def test_a_refused_conversation_is_given_up(error: CopilotError, given_up: bool) -> None:
-    assert refuses(error, said=False, by_id=False) is given_up
-    assert not refuses(error, said=True, by_id=False)
+    assert refuses(error, said=False) is given_up
+    assert not refuses(error, said=True)
 
 
 @pytest.mark.parametrize("said", [False, True])
 def test_a_limit_of_turns_is_a_refusal_at_any_time(said: bool) -> None:
     named = StreamError("too long", type="ConversationLimitError")
     told = ServerStatusError("ConversationLimitError: too long", status=500)
-    assert refuses(named, said=said, by_id=False)
-    assert refuses(told, said=said, by_id=False)
+    assert refuses(named, said=said)
+    assert refuses(told, said=said)
 
 
 @pytest.mark.parametrize("kind", [ConnectionFailedError, DisconnectedError])
+@pytest.mark.parametrize(("first", "content"), [(OLD, TRANSCRIPT), (COPILOT, "new")])
 def test_a_lost_connection_may_be_a_restart_which_ids_do_not_survive(
-    kind: type[CopilotError],
+    kind: type[CopilotError], first: Said, content: str
 ) -> None:
-    assert refuses(kind("lost"), said=True, by_id=True)
-    assert not refuses(kind("lost"), said=True, by_id=False)
+    memory = ServerMemory()
+    memory.learn(ask(memory, 0), first, known=2)
+    state = memory.to_dict()
+    memory.fail(kind("lost"), said=True)
+    assert memory.to_dict() == state
+    assert ask(memory, 1).message["content"] == content
 
 
 # ------------------------------------------------------------------ a model of the server
