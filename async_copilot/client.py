@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
@@ -13,7 +12,7 @@ import aiohttp
 from yarl import URL
 
 from .conversation import Conversation
-from .errors import ClientClosedError, Hint, InvalidRequestError, WrongLoopError
+from .errors import ClientClosedError
 from .models import Model, Provider, fetch_list, list_url, read_models, read_providers
 from .observer import Observer
 from .options import (
@@ -28,12 +27,11 @@ from .options import (
 from .reading import Reading, Settle
 from .reply import Reply, StreamedReply
 from .structured import wire_format
+from .transport.bound_session import BoundSession
 from .transport.clocks import Timeouts
-from .transport.connections import keep_alive_socket
-from .transport.exchange import READ_BUFFER, TLS, Exchange
+from .transport.exchange import TLS, Exchange
 from .transport.headers import authorization, merged_headers
-from .transport.proxies import environment_proxy
-from .transport.urls import parse_url, place, shown
+from .transport.urls import DEFAULT_BASE_URL, completions_url, place
 from .version import __version__
 from .wire.asked import request_info
 from .wire.chat import Messages, request_body, request_messages
@@ -42,15 +40,15 @@ from .wire.unshared import unshared as apart
 
 __all__ = ["DEFAULT_BASE_URL", "CopilotClient"]
 
-DEFAULT_BASE_URL = "http://localhost:1337/v1"
-
-# Below the 5 s after which uvicorn (g4f, vLLM, LiteLLM) closes an idle connection:
-# aiohttp would keep it for 15, and a POST on a closed one fails.
-KEEP_ALIVE = 4.0
-
 USER_AGENT = (
     f"async_copilot/{__version__} aiohttp/{aiohttp.__version__} Python/{platform.python_version()}"
 )
+_HEADERS = {
+    "Accept": "text/event-stream, application/json",
+    "Content-Type": "application/json",
+    "Accept-Encoding": "identity",  # compressing proxies hold streams back
+    "User-Agent": USER_AGENT,
+}
 
 
 class CopilotClient:
@@ -128,29 +126,18 @@ class CopilotClient:
             ssl=ssl,
         )
         self.defaults = Defaults(model, provider, memory)
-        url = _completions_url(base_url)
-        own = {
-            "Accept": "text/event-stream, application/json",
-            "Content-Type": "application/json",
-            "Accept-Encoding": "identity",  # compressing proxies hold streams back
-            "User-Agent": USER_AGENT,
-        }
-        keyed = merged_headers(own, authorization(api_key, url))
+        url = completions_url(base_url)
+        keyed = merged_headers(_HEADERS, authorization(api_key, url))
         self._headers = merged_headers(keyed, headers)
         self._url = url.with_user(None)
         self._ssl = ssl
-        self._borrowed = session
-        self._session = session
+        self._session = BoundSession(session, url=self._url, max_connections=max_connections)
         self._timeouts = timeouts
         self._max_retries = max_retries
         self._max_event_bytes = max_event_bytes
         self._strict = strict
-        self._max_connections = max_connections
         self._observer = observer
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
         self._under_way: set[Reading] = set()
-        self._proxy: URL | None = None
 
     def stream(
         self,
@@ -209,20 +196,13 @@ class CopilotClient:
         wanted = request_fields(self.defaults, model, provider, fields, extra)
         if unshared and wanted["provider"] is not None:
             messages = apart(request_messages(messages))
-        reply = Reply(response_format=wanted.get("response_format"))
-        if wanted.get("response_format") is not None:
-            wanted["response_format"] = wire_format(wanted["response_format"])
-        body = request_body(messages, **wanted)
-        reply.request = request_info(wanted, server=place(self._url), size=len(body))
-        exchange = Exchange(
-            self._usable_session(),
+        reply, body = self._asked(messages, wanted)
+        exchange = self._exchange(
             self._url,
             body,
             headers=merged_headers(self._headers, headers) if headers else self._headers,
             timeouts=timeouts or self._timeouts,
             max_retries=self._max_retries if max_retries is None else max_retries,
-            proxy=self._proxy,
-            ssl=self._ssl,
             number=reply.request.number,
             in_conversation=wanted.get("conversation") is not None,
         )
@@ -270,28 +250,20 @@ class CopilotClient:
 
     async def _list(self, *names: str) -> list[dict[str, Any]]:
         url = list_url(self._url, *names)
-        exchange = Exchange(
-            self._usable_session(),
-            url,
-            b"",
-            headers=self._headers,
-            timeouts=self._timeouts,
-            max_retries=self._max_retries,
-            proxy=self._proxy,
-            ssl=self._ssl,
+        exchange = self._exchange(
+            url, b"", headers=self._headers, timeouts=self._timeouts, max_retries=self._max_retries
         )
         return await fetch_list(exchange, place(url))
 
     async def aclose(self) -> None:
         """Close the client; replies under way end with ClientClosedError."""
-        self._closed = True
+        self._session.closed = True
         for reading in list(self._under_way):
             reading.abort(ClientClosedError("the client was closed while this reply streamed"))
-        if self._session is not None and self._borrowed is None:
-            await self._session.close()
+        await self._session.aclose()
 
     async def __aenter__(self) -> Self:
-        self._usable_session()
+        self._session.usable()
         return self
 
     async def __aexit__(
@@ -309,47 +281,19 @@ class CopilotClient:
         )
 
     def __repr__(self) -> str:
-        state = "closed" if self._closed else "open"
+        state = "closed" if self._session.closed else "open"
         return f"<CopilotClient {self._url.with_user(None).with_query(None)} {state}>"
 
-    def _usable_session(self) -> aiohttp.ClientSession:
-        """Return the session, made here in the running loop the first time."""
-        loop = asyncio.get_running_loop()
-        if self._closed or (self._session is not None and self._session.closed):
-            raise ClientClosedError(
-                "the client, or the session it borrows, is closed", hint=Hint("make a new one")
-            )
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise WrongLoopError(
-                "this client was first used in another event loop, where its connections live",
-                hint=Hint("make one client for each asyncio.run()"),
-            )
-        if self._session is None:
-            self._proxy = environment_proxy(self._url)
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(
-                    limit=self._max_connections,
-                    keepalive_timeout=KEEP_ALIVE,
-                    socket_factory=keep_alive_socket,
-                ),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=aiohttp.ClientTimeout(total=None),
-                read_bufsize=READ_BUFFER,
-            )
-        return self._session
+    def _asked(self, messages: Messages, wanted: dict[str, Any]) -> tuple[Reply, bytes]:
+        """Return the reply to a request with these fields, and the request's body."""
+        response_format = wanted.get("response_format")
+        reply = Reply(response_format=response_format)
+        if response_format is not None:
+            wanted = {**wanted, "response_format": wire_format(response_format)}
+        body = request_body(messages, **wanted)
+        reply.request = request_info(wanted, server=place(self._url), size=len(body))
+        return reply, body
 
-
-def _completions_url(base_url: str) -> URL:
-    url = parse_url(base_url) if isinstance(base_url, str) else None
-    if url is None:
-        raise InvalidRequestError(
-            f"this is not a server URL: "
-            f"{shown(base_url) if isinstance(base_url, str) else repr(base_url)}",
-            hint=Hint(f"give {{option}} such as {DEFAULT_BASE_URL}", "base_url"),
-        )
-    path = url.path.rstrip("/")
-    if not path.endswith("/chat/completions"):
-        path += "/chat/completions"
-    return url.with_path(path).with_query(url.query)
+    def _exchange(self, url: URL, body: bytes, **settings: Any) -> Exchange:
+        session = self._session.usable()
+        return Exchange(session, url, body, proxy=self._session.proxy, ssl=self._ssl, **settings)

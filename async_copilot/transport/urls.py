@@ -6,7 +6,11 @@ import re
 
 from yarl import URL
 
-__all__ = ["parse_url", "place", "shown"]
+from ..errors import Hint, InvalidRequestError
+
+__all__ = ["DEFAULT_BASE_URL", "completions_url", "parse_url", "place", "shown"]
+
+DEFAULT_BASE_URL = "http://localhost:1337/v1"  # where g4f listens
 
 _LONGEST = 200  # characters of a URL in a message
 _USER = re.compile(r"^([a-z][a-z0-9+.-]*:/{0,2}|/{0,2})?.*@", re.IGNORECASE | re.DOTALL)
@@ -35,3 +39,18 @@ def shown(text: str) -> str:
     """Return what was given for a URL, and need not be one, fit for a message."""
     bare = re.split(r"[?#]", text, maxsplit=1)[0]
     return repr(_USER.sub(lambda found: f"{found[1] or ''}***@", bare)[:_LONGEST])
+
+
+def completions_url(base_url: object) -> URL:
+    """Return the URL of ``chat/completions`` below a base URL. Raises InvalidRequestError."""
+    url = parse_url(base_url) if isinstance(base_url, str) else None
+    if url is None:
+        raise InvalidRequestError(
+            f"this is not a server URL: "
+            f"{shown(base_url) if isinstance(base_url, str) else repr(base_url)}",
+            hint=Hint(f"give {{option}} such as {DEFAULT_BASE_URL}", "base_url"),
+        )
+    path = url.path.rstrip("/")
+    if not path.endswith("/chat/completions"):
+        path += "/chat/completions"
+    return url.with_path(path).with_query(url.query)
