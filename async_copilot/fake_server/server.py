@@ -210,7 +210,7 @@ class FakeServer:
         try:
             thread.call(self._start())
         except BaseException:
-            thread.stop()
+            thread.stop(self._stop())
             raise
         self._thread = thread
         return self
@@ -224,10 +224,7 @@ class FakeServer:
         if self._thread is None:
             return
         thread, self._thread = self._thread, None
-        try:
-            thread.call(self._stop())
-        finally:
-            thread.stop()
+        thread.stop(self._stop())
         self._judge(error)
 
     async def _start(self) -> None:

@@ -26,8 +26,8 @@ class LoopThread:
 
     def __init__(self) -> None:
         self._ready = threading.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop
+        self._stop: asyncio.Event
         self._thread = threading.Thread(
             target=lambda: asyncio.run(self._run()), name="FakeServer", daemon=True
         )
@@ -42,22 +42,19 @@ class LoopThread:
 
     def call(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """The result of this coroutine, run in the loop; its exception is raised here."""
-        if self._loop is None:  # pragma: no cover  # __init__ waits for it
-            raise RuntimeError("the loop does not run")
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
-    def post(self, function: Any) -> None:
-        """Runs the function in the loop, later."""
-        if self._loop is not None:  # pragma: no branch  # __init__ waits for it
-            self._loop.call_soon_threadsafe(function)
+    def stop(self, last: Coroutine[Any, Any, None]) -> None:
+        """Runs a last coroutine, then ends the loop and the thread.
 
-    def stop(self) -> None:
-        """Ends the loop and the thread.
-
-        Raises RuntimeError where the loop does not end within ten seconds: something blocks it.
+        Raises RuntimeError where that takes more than ten seconds: something blocks the loop.
+        The thread then ends when it does not any more.
         """
-        if self._stop is not None:  # pragma: no branch  # __init__ waits for it
-            self.post(self._stop.set)
-        self._thread.join(_STOP_SECONDS)
-        if self._thread.is_alive():
-            raise RuntimeError(f"the fake server's loop did not end within {_STOP_SECONDS:g} s")
+        ended = asyncio.run_coroutine_threadsafe(last, self._loop)
+        ended.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._stop.set))
+        try:
+            ended.result(_STOP_SECONDS)
+        except TimeoutError:
+            blocked = f"the fake server did not end within {_STOP_SECONDS:g} s"
+            raise RuntimeError(f"{blocked}: a function of its script blocks it") from None
+        self._thread.join()
