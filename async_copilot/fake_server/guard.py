@@ -40,7 +40,8 @@ def refusal(method: str, headers: Mapping[str, str], listening: str) -> tuple[in
     page = urlsplit(origin).hostname if origin and origin != "null" else origin
     if origin and not is_loopback(page or ""):
         return 403, f"this server does not answer the web page of {origin}"
-    if method != "POST":
+    empty = headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in headers
+    if method != "POST" or empty:
         return None
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if kind.endswith(("/json", "+json")) or (not kind and not origin):

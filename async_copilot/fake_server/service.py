@@ -48,6 +48,10 @@ _JSON = {"Content-Type": "application/json"}
 _BODY_SECONDS = 60.0
 
 
+class _BodyError(Exception):
+    """A body that is not taken: the status and why."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """What a server was told to be; ``FakeServer`` says what each means."""
@@ -121,10 +125,10 @@ class Service:
             return self._unexpected(http, *refused)
         if http.headers.get("Expect", "").lower() == "100-continue" and http.transport:
             http.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        raw = await self._body(http)
-        if raw is None:
-            limit = f"the body is longer than {self._options.max_body} bytes"
-            response = self._unexpected(http, 413, f"{limit}: raise max_body")
+        try:
+            raw = await self._body(http)
+        except _BodyError as error:
+            response = self._unexpected(http, *error.args)
             response.force_close()
             return response
         if self._options.control and http.path.startswith("/_fake/") and self._may_ask(http):
@@ -147,16 +151,20 @@ class Service:
                 request.ended = time.monotonic() - started
             self.record.news()
 
-    async def _body(self, http: web.BaseRequest) -> bytes | None:
-        """The whole body (not http.read(), which has a limit of its own); None: too long."""
+    async def _body(self, http: web.BaseRequest) -> bytes:
+        """The whole body (not http.read(), which has a limit of its own)."""
         blocks: list[bytes] = []
-        size = 0
+        size, most = 0, self._options.max_body
         while not http.content.at_eof():
-            async with asyncio.timeout(_BODY_SECONDS):
-                block = await http.content.readany()
+            try:
+                async with asyncio.timeout(_BODY_SECONDS):
+                    block = await http.content.readany()
+            except TimeoutError:
+                stopped = f"the body stopped after {size} bytes, for {_BODY_SECONDS:g} s"
+                raise _BodyError(408, stopped) from None
             size += len(block)
-            if size > self._options.max_body:
-                return None
+            if size > most:
+                raise _BodyError(413, f"the body is longer than {most} bytes: raise max_body")
             blocks.append(block)
         return b"".join(blocks)
 
