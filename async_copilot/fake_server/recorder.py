@@ -93,7 +93,12 @@ class Recorder:
         started = time.monotonic()
         try:
             upstream = await self._session.request(
-                http.method, url, data=request.raw or None, headers=headers, allow_redirects=False
+                http.method,
+                url,
+                data=request.raw or None,
+                headers=headers,
+                skip_auto_headers=("Accept", "Content-Type", "User-Agent"),
+                allow_redirects=False,
             )
         except (aiohttp.ClientError, OSError) as error:
             _LOG.warning("cannot reach %s: %s", self._origin, error)
@@ -133,11 +138,13 @@ class _Taking:
         self._reads: list[tuple[float, bytes]] = []
         self._size = 0
         self._end = "left"
-        self._headers = [
-            (name, value)
-            for name, value in upstream.headers.items()
-            if name.lower() not in _HOP or name.lower() == "content-length"
+        # As they came: the parsed ones have their well-known names rewritten.
+        sent = [
+            (name.decode("latin-1"), value.decode("latin-1"))
+            for name, value in upstream.raw_headers
         ]
+        kept = _HOP - {"content-length"}
+        self._headers = [(name, value) for name, value in sent if name.lower() not in kept]
 
     async def pass_on(self) -> web.StreamResponse:
         headers = CIMultiDict(self._headers)
