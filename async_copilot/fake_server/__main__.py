@@ -74,7 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--script", type=Path, metavar="FILE", help="answers as JSON")
     what.add_argument("--record", metavar="URL", help="ask this server, and write what it sends")
     add("--cassette", type=Path, metavar="FILE", help="replay it, or with --record write it")
-    add("--speed", type=_speed, default=1.0, help="of a replay: 1, 10, ... or 'all' at once")
+    add(
+        "--speed",
+        type=_speed,
+        metavar="N",
+        default=1.0,
+        help="of a replay: 1, 10, ... or 'all' at once",
+    )
     add("--match", choices=("order", "request"), default="order", help="of a replay")
     add("--dialect", choices=list(DIALECTS), default="g4f")
     add("--memory", choices=get_args(MemoryKind), help="default: the dialect's")
@@ -85,7 +91,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _speed(text: str) -> float | None:
-    return None if text == "all" else float(text)
+    try:
+        return None if text == "all" else float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number or 'all'") from None
 
 
 def _script(options: argparse.Namespace) -> tuple[Any, str]:

@@ -136,9 +136,6 @@ class G4F(OpenAI):
     def no_provider(self, name: str, envelope: Envelope) -> bytes:
         return json.dumps({"error": {"message": self.unknown.format(name)}}).encode()
 
-    def words(self, status: int, envelope: Envelope) -> str:
-        return self.hidden
-
     def plain_error(self, message: str, status: int) -> bytes:
         return json.dumps({"error": {"message": message}}).encode()
 

@@ -62,7 +62,7 @@ class _Plan(Striking):
         faults = tuple(answer.fault)  # type: ignore[arg-type]  # __post_init__ made it one
         super().__init__(faults, dialect, envelope, cut=answer.cut)
         self.answer = answer
-        self.due = _due(answer.pace)
+        self.due = _due(answer.pace) if isinstance(answer.pace, Pace) else None
         self.text_bytes = 0
         self.sent = 0
 
@@ -176,7 +176,7 @@ class _Plan(Striking):
 
     def pieces(self) -> int:
         """How many pieces a stream of this answer would have."""
-        if self.answer.pace is None:
+        if self.due is None:
             return 0
         given = (self.answer.reasoning, self.dialect.content(self.answer, 0), self.answer.refusal)
         return sum(1 for text in given for _ in pieces_of(text))
@@ -187,8 +187,8 @@ class _Plan(Striking):
             return
         if self.answer.delay:
             yield Pause(self.answer.delay)
-        if (seconds := sum(islice(_pauses(self.answer.pace), max(pieces - 1, 0)))) > 0:
-            yield Pause(seconds)
+        if self.due is not None and pieces > 1:
+            yield Pause(next(islice(self.due, pieces - 1, None)))
         status = status or self.answer.status
         kind = "text/plain; charset=utf-8" if isinstance(given, str) else "application/json"
         body = b"" if status in (204, 205, 304) else as_bytes(given)
@@ -198,7 +198,7 @@ class _Plan(Striking):
     # ---- small steps
 
     def breath(self) -> Iterator[Step]:
-        if self.answer.pace is not None:
+        if self.due is not None:
             yield Until(next(self.due), self.dialect.heartbeat, self.dialect.comment)
 
     def headers(self, content_type: str) -> list[tuple[str, str]]:
@@ -228,9 +228,8 @@ class _Ahead:
 
     def next_data(self) -> bytes:
         """The next bytes that will be sent, or none."""
-        for _, data in self._seen:
-            if data:
-                return data
+        if (data := next((data for _, data in self._seen if data), None)) is not None:
+            return data
         for mark in self._marks:
             self._seen.append(mark)
             if mark[1]:
@@ -243,19 +242,10 @@ def _size(part: Part) -> int:
     return len(value.encode("utf-8", "replace")) if isinstance(value, str) else len(to_json(value))
 
 
-def _pauses(pace: float | Pace | None) -> Iterator[float]:
-    """Seconds before each piece after the first."""
-    if not isinstance(pace, Pace):
-        return
-    seeded = random.Random(pace.seed)  # noqa: S311  # a pace is no secret
-    while True:
-        yield (1 + pace.jitter * seeded.uniform(-1, 1)) / pace.per_second
-
-
-def _due(pace: float | Pace | None) -> Iterator[float]:
+def _due(pace: Pace) -> Iterator[float]:
     """When each piece is due, in seconds after the first."""
+    seeded = random.Random(pace.seed)  # noqa: S311  # a pace is no secret
     at = 0.0
-    yield at
-    for pause in _pauses(pace):
-        at += pause
+    while True:
         yield at
+        at += (1 + pace.jitter * seeded.uniform(-1, 1)) / pace.per_second

@@ -6,6 +6,7 @@ import asyncio
 import json
 import statistics
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,17 @@ from async_copilot.fake_server import (
     Raw,
     Recorder,
     Repeat,
+    Reset,
     ScriptError,
     Stall,
     Truncate,
 )
 from async_copilot.fake_server.cassette import Take, lines_of
+from async_copilot.fake_server.envelope import Envelope
+from async_copilot.fake_server.plan import DIALECTS
 from async_copilot.fake_server.recorder import MAX_BYTES
+from async_copilot.fake_server.replay import replay
+from async_copilot.fake_server.steps import Drop
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
 
@@ -56,10 +62,10 @@ def take_of(*reads: tuple[float, bytes], **fields: Any) -> Take:
 
 
 def written(folder: Path, *takes: Take) -> Path:
-    """A cassette with these recordings."""
+    """A cassette with these recordings, with empty lines between its own."""
     file = folder / "a.cassette"
-    lines = ['{"cassette": 1}\n', *(line for take in takes for line in lines_of(take))]
-    file.write_text("".join(lines), encoding="utf-8", newline="\n")
+    lines = ['{"cassette": 1}', *(line for take in takes for line in lines_of(take))]
+    file.write_text("\n".join(lines), encoding="utf-8", newline="\n")
     return file
 
 
@@ -87,7 +93,7 @@ def test_any_bytes_come_back_from_the_file(blocks: list[bytes]) -> None:
 def test_each_read_is_one_line_of_readable_text(tmp_path: Path) -> None:
     reads = [(0.5, "data: Grüße\n\n".encode()), (1.25, b"\xff\x00")]
     file = written(tmp_path, take_of(*reads, at=0.25))
-    assert file.read_text("utf-8").splitlines()[3:] == [
+    assert file.read_text("utf-8").split("\n")[5::2] == [
         '[0.5, "data: Grüße\\n\\n"]',
         '[1.25, "\\udcff\\u0000"]',
         '{"end": "complete", "at": 1.25}',
@@ -327,6 +333,12 @@ async def test_errors_and_huge_events_are_the_dialects(tmp_path: Path) -> None:
     texts = [event["choices"][0]["delta"]["content"] for event in events[:3]]
     assert texts == ["a", "xxxxx", "b"]
     assert events[3]["error"]["message"] == "boom"
+
+
+def test_a_fault_before_the_headers_is_all_there_is() -> None:
+    envelope = Envelope("c", 1, "", None, None, include_usage=False, prompt_tokens=1)
+    take = replace(stream_of("a"), fault=(Reset(after="request"),))
+    assert [*replay(take, DIALECTS["openai"], envelope)] == [Drop(reset=True)]
 
 
 async def test_before_the_headers_a_fault_needs_no_stream(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -119,7 +120,12 @@ def test_a_script_file_and_a_dialect_are_honoured(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [('{"contents": 1}', "the answer has no 'contents'"), ("{", "is not JSON"), (None, "No such")],
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"contents": 1}', "the answer has no 'contents'"),
+        ("{", "is not JSON"),
+        (None, "No such"),
+    ],
 )
 def test_a_wrong_script_is_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None, words: str
@@ -133,6 +139,65 @@ def test_a_wrong_script_is_one_sentence(
     err = capsys.readouterr().err
     assert words in err.splitlines()[-1]
     assert "script.json" in err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--port", "99999"], "port=99999: must be 0 to 65535"),
+        (["--host", ""], "host='': must be a name or an address"),
+        (["--record", "http://127.0.0.1:9/v1"], "--record needs --cassette FILE"),
+        (["--record", "nothing", "--cassette", "x"], "must be a URL such as"),
+        (["--script", "a", "--cassette", "b"], "not allowed with --cassette"),
+        (["--cassette", "/nonexistent"], "No such file"),
+        (["--cassette", "x", "--speed", "0"], "No such file|speed"),
+        (["--speed", "fast"], "'fast': must be a number or 'all'"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_one_sentence(
+    capsys: pytest.CaptureFixture[str], options: list[str], words: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(options)
+    assert stopped.value.code == 2
+    assert re.search(words, capsys.readouterr().err.splitlines()[-1])
+
+
+def test_a_recorder_and_a_replay_run_alone(tmp_path: Path) -> None:
+    file = str(tmp_path / "a.cassette")
+    with (
+        running() as (_, upstream),
+        running("--record", upstream, "--cassette", file) as (process, url),
+    ):
+        recorded = ask(url, "Hi, I am Ann")
+        process.send_signal(signal.SIGTERM)
+        assert f"a recorder of {upstream} to {file}" in process.communicate(timeout=5)[1]
+    with running("--cassette", file, "--speed", "all") as (process, url):
+        assert ask(url, "anything") == recorded
+        process.send_signal(signal.SIGTERM)
+        assert f"This is a replay of {file}" in process.communicate(timeout=5)[1]
+
+
+def test_a_key_and_the_control_pages_are_there() -> None:
+    with running("--api-key", "k", "--models", "a", "b", "--strict", "--dialect", "openai") as (
+        _,
+        url,
+    ):
+        origin = url.removesuffix("/v1")
+        for path, key, status in (
+            ("/v1/models", "Bearer k", 200),
+            ("/v1/models", "Bearer x", 401),
+            ("/_fake/requests", "Bearer k", 200),
+            ("/_fake/requests", "Bearer x", 404),
+        ):
+            request = urllib.request.Request(origin + path, headers={"Authorization": key})  # noqa: S310
+            try:
+                with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+                    seen = response.status
+            except urllib.error.HTTPError as error:
+                seen = error.code
+                error.close()
+            assert seen == status
 
 
 def test_a_taken_port_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:

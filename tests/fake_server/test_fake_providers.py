@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fake_client import chat_body, content_of, events_of, get, post
 
-from async_copilot.fake_server import FakeAnswer, FakeProvider, FakeServer
+from async_copilot.fake_server import FakeAnswer, FakeProvider, FakeServer, Request
+from async_copilot.fake_server.demo import demo
+
+
+def quick(request: Request) -> FakeAnswer:
+    """The demo without its pace."""
+    return replace(demo(request), pace=None)
+
 
 HELLO, WHO = "Hello, I am Heiner.", "What is my name?"
 
@@ -29,7 +37,7 @@ async def say(server: FakeServer, text: str, **fields: Any) -> tuple[int, Any, s
 
 
 async def test_a_provider_without_a_conversation_object_forgets() -> None:
-    async with FakeServer(providers=[FakeProvider("Chatty", memory="none")]) as server:
+    async with FakeServer(quick, providers=[FakeProvider("Chatty", memory="none")]) as server:
         _, last, _ = await say(server, HELLO, provider="Chatty")
         _, _, text = await say(server, WHO, provider="Chatty")
     assert last["provider"] == "Chatty"
@@ -40,14 +48,14 @@ async def test_a_provider_without_a_conversation_object_forgets() -> None:
 
 async def test_it_does_not_read_the_history_of_a_request() -> None:
     messages = history_of(HELLO, "Hello Heiner!", WHO)
-    async with FakeServer(providers=[FakeProvider("Chatty", memory="none")]) as server:
+    async with FakeServer(quick, providers=[FakeProvider("Chatty", memory="none")]) as server:
         _, _, text = await say(server, "", messages=messages)
     assert text.startswith("I do not know your name")
 
 
 async def test_a_reader_of_histories_knows_what_a_request_tells() -> None:
     messages = history_of(HELLO, "Hello Heiner!", WHO)
-    async with FakeServer(providers=[FakeProvider("Reader", memory="history")]) as server:
+    async with FakeServer(quick, providers=[FakeProvider("Reader", memory="history")]) as server:
         _, last, text = await say(server, "", messages=messages)
     assert text.startswith("Your name is Heiner.")
     assert "conversation" not in last
@@ -56,19 +64,19 @@ async def test_a_reader_of_histories_knows_what_a_request_tells() -> None:
 @pytest.mark.parametrize("ending", ["", "\nAssistant:"])
 async def test_a_transcript_in_one_message_is_understood(ending: str) -> None:
     text = f"System: Be brief.\nUser: {HELLO}\nAssistant: Hello!\nUser: {WHO}{ending}"
-    async with FakeServer(providers=[FakeProvider("Chatty", memory="none")]) as server:
+    async with FakeServer(quick, providers=[FakeProvider("Chatty", memory="none")]) as server:
         assert (await say(server, text))[2].startswith("Your name is Heiner.")
 
 
 @pytest.mark.parametrize("text", ["System: Be brief.", "Assistant: and?"])
 async def test_a_transcript_without_a_user_is_a_text(text: str) -> None:
-    async with FakeServer() as server:
+    async with FakeServer(quick) as server:
         assert (await say(server, text))[2].startswith(f'You said: "{text}"')
 
 
 @pytest.mark.parametrize("dialect", ["g4f", "g4f-8.1.7", "g4f-0.4.9.0"])
 async def test_a_provider_with_handles_remembers(dialect: Any) -> None:
-    script = FakeServer(dialect=dialect, providers=[FakeProvider("Copilot", strict=True)])
+    script = FakeServer(quick, dialect=dialect, providers=[FakeProvider("Copilot", strict=True)])
     async with script as server:
         _, last, _ = await say(server, HELLO, conversation_id="c")
         echo = last.get("conversation")
@@ -82,7 +90,7 @@ FOREIGN: list[Any] = [{"conversation_id": "of another"}, {"message_id": 3}]
 
 @pytest.mark.parametrize("handle", FOREIGN)
 async def test_a_strict_provider_refuses_a_handle_it_did_not_give(handle: Any) -> None:
-    async with FakeServer(providers=[FakeProvider("Copilot", strict=True)]) as server:
+    async with FakeServer(quick, providers=[FakeProvider("Copilot", strict=True)]) as server:
         for _ in range(2):
             status, body, _ = await say(server, WHO, conversation=handle)
             assert (status, body["error"]["message"]) == (500, "Request execution failed")
@@ -91,7 +99,7 @@ async def test_a_strict_provider_refuses_a_handle_it_did_not_give(handle: Any) -
 
 @pytest.mark.parametrize("handle", FOREIGN)
 async def test_any_other_provider_begins_anew(handle: Any) -> None:
-    async with FakeServer(providers=[FakeProvider("Copilot")]) as server:
+    async with FakeServer(quick, providers=[FakeProvider("Copilot")]) as server:
         status, last, _ = await say(server, HELLO, conversation=handle)
         assert status == 200
         assert last["conversation"] != handle
@@ -99,7 +107,7 @@ async def test_any_other_provider_begins_anew(handle: Any) -> None:
 
 async def test_a_server_that_was_restarted_knows_no_handle() -> None:
     providers = [FakeProvider("Strict", strict=True), FakeProvider("Copilot")]
-    async with FakeServer(providers=providers) as server:
+    async with FakeServer(quick, providers=providers) as server:
         handles = {}
         for name in ("Strict", "Copilot"):
             handles[name] = (await say(server, HELLO, provider=name))[1]["conversation"]
@@ -114,7 +122,7 @@ async def test_a_server_that_was_restarted_knows_no_handle() -> None:
 
 async def test_a_handle_of_one_provider_says_nothing_to_another() -> None:
     providers = [FakeProvider("A"), FakeProvider("B")]
-    async with FakeServer(providers=providers) as server:
+    async with FakeServer(quick, providers=providers) as server:
         _, last, _ = await say(server, HELLO, provider="A")
         _, _, text = await say(server, WHO, provider="B", conversation=last["conversation"])
     assert text.startswith("I do not know your name")
@@ -147,7 +155,7 @@ POOL = [FakeProvider("A"), FakeProvider("B"), FakeProvider("Any", pool=["A", "B"
 
 
 async def test_a_pool_changes_the_provider_and_keys_the_handle_by_its_name() -> None:
-    async with FakeServer(providers=POOL) as server:
+    async with FakeServer(quick, providers=POOL) as server:
         echo: Any = None
         seen: list[Any] = []
         for text in (HELLO, WHO, WHO):
@@ -185,7 +193,7 @@ async def test_a_pool_of_failures_fails(members: Sequence[str], seen: tuple[int,
         FakeProvider("B", raises="OSError"),
     ]
     pool = FakeProvider("Any", pool=members)
-    async with FakeServer(providers=[*raising, pool], dialect="g4f-8.1.7") as server:
+    async with FakeServer(quick, providers=[*raising, pool], dialect="g4f-8.1.7") as server:
         status, body, _ = await say(server, "Hi", provider="Any")
     assert (status, body["error"]["message"]) == seen
 
@@ -209,7 +217,7 @@ FAILURES = [
 async def test_a_provider_that_fails_says_what_its_release_says(
     dialect: Any, raised: str, status: int, told: str
 ) -> None:
-    script = FakeServer(dialect=dialect, providers=[FakeProvider("Copilot", raises=raised)])
+    script = FakeServer(quick, dialect=dialect, providers=[FakeProvider("Copilot", raises=raised)])
     async with script as server:
         seen, body, _ = await say(server, "Hi", stream=False)
     assert (seen, body["error"]) == (status, {"message": told})
@@ -218,7 +226,7 @@ async def test_a_provider_that_fails_says_what_its_release_says(
 
 async def test_in_a_stream_0_4_9_0_tells_it_after_a_200() -> None:
     providers = [FakeProvider("Copilot", raises="MissingAuthError: Log in")]
-    async with FakeServer(dialect="g4f-0.4.9.0", providers=providers) as server:
+    async with FakeServer(quick, dialect="g4f-0.4.9.0", providers=providers) as server:
         status, _, body = await post(server)
     frame, done = events_of(body)
     assert (status, done) == (200, "[DONE]")
@@ -241,7 +249,7 @@ async def test_in_a_stream_0_4_9_0_tells_it_after_a_200() -> None:
     ],
 )
 async def test_a_mistyped_provider_is_not_found(dialect: Any, told: Any) -> None:
-    async with FakeServer(dialect=dialect, providers=[FakeProvider("Copilot")]) as server:
+    async with FakeServer(quick, dialect=dialect, providers=[FakeProvider("Copilot")]) as server:
         assert (await say(server, "Hi", provider="Copliot"))[:2] == (404, told)
         assert (await say(server, "Hi"))[0] == 200, "no name is the first provider"
 
@@ -263,7 +271,7 @@ async def test_the_path_names_the_provider_before_the_body_does() -> None:
 
 async def test_the_providers_and_their_models_are_listed() -> None:
     labelled = FakeProvider("Copilot", label="Microsoft Copilot", models=["Copilot", "Think"])
-    async with FakeServer(providers=[labelled], check=False) as server:
+    async with FakeServer(quick, providers=[labelled], check=False) as server:
         status, body = await get(server, "/providers")
         assert status == 200
         (entry,) = json.loads(body)
@@ -286,7 +294,10 @@ async def test_the_providers_and_their_models_are_listed() -> None:
         (lambda: FakeProvider("A", turns=0), "turns=0"),
         (lambda: FakeProvider("A", turns=True), "turns=True"),
         (lambda: FakeServer(providers=[FakeProvider("A")] * 2), "the same name"),
-        (lambda: FakeServer(providers=[FakeProvider("A", pool=["B"])]), "the pool A has 'B'"),
+        (
+            lambda: FakeServer(providers=[FakeProvider("A", pool=["B"])]),
+            "the pool A has 'B'",
+        ),
         (lambda: FakeServer(dialect="openai", providers=[]), "dialect='openai'"),
     ],
 )

@@ -101,6 +101,15 @@ async def test_a_script_file_has_conditions_too() -> None:
         assert content_of((await post(server, chat_body("xyz")))[2]) == "a"
 
 
+async def test_a_reader_that_held_an_answer_back_gets_the_rest_at_its_pace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("async_copilot.fake_server.playback._LATE", -1.0)
+    answer = FakeAnswer(["a"] * 5, pace=50)
+    async with FakeServer(answer) as server:
+        assert content_of((await post(server))[2]) == "aaaaa"
+
+
 # ---- a new script, a new beginning
 
 
