@@ -79,8 +79,16 @@ def _is_count(value: object) -> bool:
 
 
 def _is_session(value: object) -> bool:
-    # Not isinstance: doubles and wrappers of a session do as well, as long as they post.
-    return not isinstance(value, type) and callable(getattr(value, "post", None))
+    # Not isinstance: doubles and wrappers of a session do as well, as long as they can request.
+    return not isinstance(value, type) and callable(getattr(value, "request", None))
+
+
+def _is_response(value: object) -> bool:
+    return hasattr(value, "content") and hasattr(value, "status")  # what is needed of a double
+
+
+def _is_fillable(value: object) -> bool:
+    return hasattr(value, "begin_again")  # a Reply, which this module cannot import
 
 
 def _is_tls(value: object) -> bool:
@@ -107,6 +115,8 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "max_connections": (_is_count, "a whole number, 0 for no limit"),
     "observer": (lambda value: isinstance(value, Observer), "an instance of an Observer"),
     "ssl": (_is_tls, "an ssl.SSLContext, an aiohttp.Fingerprint, True or False"),
+    "response": (_is_response, "an open response: async with session.post(...) as response"),
+    "reply": (_is_fillable, "a fresh Reply()"),
     "unshared": (_is_truth, "True or False"),
     "stream": (_is_truth, "True, or False for the answer in one piece"),
     "extra": (_is_extra, 'the fields to send, such as {"timeout": 5}, without the messages'),
@@ -114,7 +124,9 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
 
 # Client's and conversation's options for which None has a meaning; on a call it always has:
 # the client's own setting counts.
-_MAY_BE_NONE = {"api_key", "model", "provider", "system", "session", "headers", "observer"}
+_MAY_BE_NONE = {
+    *("api_key", "model", "provider", "system", "session", "headers", "observer", "reply"),
+}
 
 
 def check_options(**given: Any) -> None:

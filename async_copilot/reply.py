@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar
 import aiohttp
 
 from .errors import ClientClosedError, Hint, ReplyInUseError
+from .options import check_options
 from .reading import Reading, left_error
 from .structured import check_format, parsed_answer
 from .transport.batches import Batch
@@ -52,14 +53,21 @@ async def content_deltas(
     reply: a fresh ``Reply()`` to be filled with everything else the answer says: usage,
         finish reason, ``end``. It keeps the text too, which is not kept otherwise.
 
-    Yields non-empty str. Raises, before anything is read, ReplyInUseError for a reply
-    that was filled before, and HTTPStatusError for an error status; then everything that
-    iterating a Reply raises. Nothing is sent again. A generator that is left early closes
-    the response as soon as it is closed itself or collected; the ``async with`` around
-    the response does so in any case.
+    Yields non-empty str. Raises, before anything is read, InvalidRequestError for options
+    that cannot work, ReplyInUseError for a reply that was filled before, HTTPStatusError
+    for an error status; then everything that iterating a Reply raises. Nothing is sent
+    again. A generator that is left early closes the response as soon as it is closed itself
+    or collected; the ``async with`` around the response does so in any case.
     """
     reading = response
     if not isinstance(reading, Reading):
+        check_options(
+            response=reading,
+            timeouts=timeouts,
+            strict=strict,
+            max_event_bytes=max_event_bytes,
+            reply=reply,
+        )
         source = BorrowedResponse(reading, timeouts)
         reply = reply or Reply(keep_text=False)
         reading = Reading(source, reply, strict=strict, max_event_bytes=max_event_bytes)

@@ -19,6 +19,7 @@ from async_copilot import (
     RateLimitError,
     Timeouts,
     TruncatedError,
+    content_deltas,
 )
 from async_copilot.fake_server import FakeAnswer, FakeServer, Truncate
 from async_copilot.options import UNSET
@@ -276,6 +277,42 @@ def test_an_option_of_a_conversation_is_checked_when_it_is_given(options: dict[s
 def test_a_clock_is_a_number_of_seconds_or_off(clock: str, seconds: Any) -> None:
     with pytest.raises(InvalidRequestError, match=clock):
         Timeouts(**{clock: seconds})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timeouts": 30},
+        {"timeouts": None},
+        {"strict": None},
+        {"max_event_bytes": 0},
+        {"reply": 5},
+        {"reply": "text"},
+    ],
+    ids=str,
+)
+async def test_an_option_of_content_deltas_is_checked_before_anything_is_read(
+    options: dict[str, Any],
+) -> None:
+    body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    async with (
+        FakeServer("Hello") as server,
+        aiohttp.ClientSession() as session,
+        session.post(f"{server.url}/chat/completions", json=body) as response,
+    ):
+        with pytest.raises(InvalidRequestError):
+            await anext(content_deltas(response, **options))
+        assert "".join([text async for text in content_deltas(response)]) == "Hello"
+
+
+async def test_a_request_that_was_not_entered_is_not_a_response() -> None:
+    async with FakeServer("Hello") as server, aiohttp.ClientSession() as session:
+        request: Any = session.post(f"{server.url}/chat/completions", json={})
+        others: list[Any] = [request, None, "Hello", session]
+        for wrong in others:
+            with pytest.raises(InvalidRequestError, match=r"async with session\.post"):
+                await anext(content_deltas(wrong))
+        request.close()
 
 
 def test_a_secret_in_a_wrong_option_does_not_show() -> None:
