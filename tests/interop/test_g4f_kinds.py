@@ -1,7 +1,7 @@
 """Whether a name is still known, by the kind of provider and by what happened before.
 
 Enters: each release of ``SERVERS``, running, with providers of every kind (see
-``launchers.kinds``). Leaves: the table "Known or told" of the README, and rows of "Works
+``launchers.kinds``). Leaves: the table "Known or told" of its README, and rows of "Works
 with". I/O: loopback only.
 """
 
