@@ -71,8 +71,7 @@ def parsed_answer(wanted: object, answer: Answer) -> Any:
     try:
         return _value(wanted, _unfenced(answer.text.strip()))
     except (ValueError, TypeError, RecursionError) as error:
-        words = " ".join(str(error).split())[:300] or type(error).__name__
-        raise _error(answer, wanted, words) from error
+        raise _error(answer, wanted, _words(error)) from error
 
 
 def _check_whole(answer: Answer) -> None:
@@ -116,6 +115,13 @@ def _unfenced(text: str) -> str:
     if text.startswith("```") and text.endswith("```"):
         return text.partition("\n")[2].removesuffix("```")
     return text
+
+
+def _words(error: Exception) -> str:
+    """Return what an exception says, on one line, without the links of pydantic's."""
+    lines = (line.strip() for line in str(error).splitlines())
+    said = "; ".join(line for line in lines if not line.startswith("For further information"))
+    return said[:300] or type(error).__name__
 
 
 def _check_fit(value: Any, schema: Mapping[str, Any]) -> None:

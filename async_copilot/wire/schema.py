@@ -122,41 +122,54 @@ def _target(root: Schema, reference: Any) -> Any:
     if path != "#" and not path.startswith("#/"):
         return None
     for step in path.split("/")[1:]:
-        found = found.get(step.replace("~1", "/").replace("~0", "~")) if found else None
+        if isinstance(found, Mapping):
+            found = found.get(step.replace("~1", "/").replace("~0", "~"))
+        elif isinstance(found, list) and step.isdecimal() and int(step) < len(found):
+            found = found[int(step)]
+        else:
+            return None
     return found
 
 
 # ------------------------------------------------------------------ strict, as servers want it
 
 
-def strict_schema(schema: Any) -> Any:
+def strict_schema(schema: Schema) -> dict[str, Any]:
     """Return the schema as the API's strict mode wants it, which then guarantees the form.
 
     Every object names all its properties as required and allows no others, unless it says
-    which; no defaults; nothing beside a ``$ref``.
+    which; no defaults; nothing beside a ``$ref``, which the whole is not.
     """
+    whole = _target(schema, schema["$ref"]) if "$ref" in schema else None
+    if isinstance(whole, Mapping) and whole is not schema:
+        schema = {**whole, **{name: part for name, part in schema.items() if name != "$ref"}}
+    strict: dict[str, Any] = _strict(schema)
+    return strict
+
+
+def _strict(schema: Any) -> Any:
     if isinstance(schema, list):
-        return [strict_schema(part) for part in schema]
+        return [_strict(part) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
     strict = {name: _strict_part(name, part) for name, part in schema.items() if name != "default"}
     if "properties" in strict or strict.get("type") == "object":
         strict.setdefault("additionalProperties", False)
         strict["required"] = list(strict.get("properties", ()))
-    if "$ref" in strict and len(strict) > 1 and "$defs" not in strict:
+    if "$ref" in strict and len(strict) > 1:
         strict["anyOf"] = [{"$ref": strict.pop("$ref")}]
     return strict
 
 
 def _strict_part(name: str, part: Any) -> Any:
     if name in ("properties", "$defs", "definitions") and isinstance(part, Mapping):
-        return {key: strict_schema(value) for key, value in part.items()}
+        return {key: _strict(value) for key, value in part.items()}
     if name in ("enum", "const", "examples", "required"):
         return part  # values, not schemas
-    return strict_schema(part)
+    return _strict(part)
 
 
-def is_strict(schema: Any) -> bool:
+def is_strict(schema: Schema) -> bool:
     """True for a schema that the strict mode takes as it is."""
     return bool(strict_schema(schema) == schema) and not _is_open(schema)
 

@@ -43,6 +43,10 @@ FITS: list[tuple[dict[str, Any], list[Any], list[Any]]] = [
     ({"allOf": [{"minimum": 1}, {"maximum": 2}]}, [1, 2], [0, 3]),
     (TREE, [{"id": 1}, {"id": 1, "next": {"id": 2}}], [{"id": 1, "next": {}}, {}]),
     ({"$ref": "#/nowhere"}, [1], []),
+    ({"$ref": "#/nowhere/at/all"}, [1], []),
+    ({"allOf": [{"type": "string"}], "items": {"$ref": "#/allOf/0"}}, ["a"], [["a"]]),
+    ({"anyOf": [{"type": "null"}, {"items": {"$ref": "#/anyOf/0"}}]}, [None, [None]], [[1]]),
+    ({"anyOf": [{"items": {"$ref": "#/anyOf/7"}}]}, [[1]], []),
     ({"$ref": "https://elsewhere"}, [1], []),
     ({"properties": {"never": False, "any": True}}, [{"any": 1}], [{"never": 1}]),
     ({"$defs": {"a/b~": {"type": "null"}}, "$ref": "#/$defs/a~1b~0"}, [None], [1]),
@@ -97,7 +101,8 @@ def test_a_schema_is_told_from_the_apis_own_form(given: dict[str, Any], schema: 
     assert is_schema(given) is schema
 
 
-STRICT = [
+EMPTY = {"type": "object", "additionalProperties": False, "required": []}
+STRICT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
         {"type": "object", "properties": {"a": {"type": "string", "default": "x"}}},
         {
@@ -120,13 +125,14 @@ STRICT = [
     ),
     ({"enum": [{"default": 1}]}, {"enum": [{"default": 1}]}),
     (
-        {"$ref": "#/$defs/A", "description": "an A"},
-        {"description": "an A", "anyOf": [{"$ref": "#/$defs/A"}]},
+        {"items": {"$ref": "#/$defs/A", "description": "an A"}},
+        {"items": {"description": "an A", "anyOf": [{"$ref": "#/$defs/A"}]}},
     ),
-    ({"anyOf": [{"type": "object"}]}, {"anyOf": [strict_schema({"type": "object"})]}),
+    ({"anyOf": [{"type": "object"}]}, {"anyOf": [EMPTY]}),
+    ({"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}),
     (
         {"$defs": {"A": {"type": "object"}}, "$ref": "#/$defs/A"},
-        {"$defs": {"A": strict_schema({"type": "object"})}, "$ref": "#/$defs/A"},
+        {"$defs": {"A": EMPTY}, **EMPTY},
     ),
 ]
 
