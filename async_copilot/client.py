@@ -130,6 +130,7 @@ class CopilotClient:
         keyed = merged_headers(_HEADERS, authorization(api_key, url))
         self._headers = merged_headers(keyed, headers)
         self._url = url.with_user(None)
+        self._place = place(url)
         self._ssl = ssl
         self._session = BoundSession(session, url=self._url, max_connections=max_connections)
         self._timeouts = timeouts
@@ -282,7 +283,7 @@ class CopilotClient:
 
     def __repr__(self) -> str:
         state = "closed" if self._session.closed else "open"
-        return f"<CopilotClient {self._url.with_user(None).with_query(None)} {state}>"
+        return f"<CopilotClient {self._place} {state}>"
 
     def _asked(self, messages: Messages, wanted: dict[str, Any]) -> tuple[Reply, bytes]:
         """Return the reply to a request with these fields, and the request's body."""
@@ -291,7 +292,7 @@ class CopilotClient:
         if response_format is not None:
             wanted = {**wanted, "response_format": wire_format(response_format)}
         body = request_body(messages, **wanted)
-        reply.request = request_info(wanted, server=place(self._url), size=len(body))
+        reply.request = request_info(wanted, server=self._place, size=len(body))
         return reply, body
 
     def _exchange(self, url: URL, body: bytes, **settings: Any) -> Exchange:

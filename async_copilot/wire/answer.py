@@ -8,7 +8,7 @@ from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .asked import RequestInfo
+from .asked import NOTHING_ASKED
 from .chat import ChatChunk, ToolCallDelta
 
 __all__ = ["Answer", "Choice", "End", "Timing", "ToolCall"]
@@ -252,7 +252,7 @@ class Answer:
         self.status: int | None = None
         self.headers: Mapping[str, str] = {}
         self.request_id: str | None = None
-        self.request = RequestInfo()
+        self.request = NOTHING_ASKED
         self.timing = Timing()
         self._choices: dict[int, _Choice] = {0: _Choice()}
 

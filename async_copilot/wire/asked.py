@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-__all__ = ["RequestInfo", "request_info"]
+__all__ = ["NOTHING_ASKED", "RequestInfo", "request_info"]
 
 _numbers = count(1)
 
@@ -40,6 +40,9 @@ class RequestInfo:
     provider: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     size: int = 0
+
+
+NOTHING_ASKED = RequestInfo()
 
 
 def request_info(fields: Mapping[str, Any], *, server: str, size: int) -> RequestInfo:
