@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import re
 from pathlib import Path
@@ -55,6 +54,8 @@ def field(text: str) -> tuple[str, Any]:
     if not equals or not name.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as temperature=0.2")
     name = name.strip()
+    import json  # noqa: PLC0415  # not for --help and --version
+
     if name in _ELSEWHERE:
         raise argparse.ArgumentTypeError(f"{name} is not given here, but as {_ELSEWHERE[name]}")
     try:

@@ -6,10 +6,10 @@ its owner may read.
 
 from __future__ import annotations
 
+import os
 import sys
-import uuid
+import time
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 
 __all__ = ["chats_folder", "make_folder", "new_chat_path", "newest_chat"]
@@ -36,8 +36,7 @@ def make_folder(folder: Path) -> None:
 
 def new_chat_path(folder: Path) -> Path:
     """Return a name for a new chat: the local time, and what tells two of a second apart."""
-    now = datetime.now().astimezone()
-    return folder / f"{now:%Y-%m-%d-%H%M%S}-{uuid.uuid4().hex[:6]}.json"
+    return folder / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{os.urandom(3).hex()}.json"
 
 
 def newest_chat(folder: Path) -> Path | None:
