@@ -107,6 +107,7 @@ def summary(
         "http_status": told.status,
         "skipped": told.skipped,
         "remembered": told.remembered,
+        "left_out": told.left_out,
         "timing": _rounded(asdict(told.timing)),
         "error": failure if error is None else described(error),
     }

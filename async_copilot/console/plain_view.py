@@ -104,8 +104,13 @@ def _remarks(turn: Turn, reply: Reply) -> list[str]:
         remarks.append("the answer was cut off, which --no-strict accepts")
     if reply.skipped:
         remarks.append(f"malformed lines passed over: {reply.skipped}")
+    if reply.left_out:
+        remarks.append(f"not in the conversation: {', '.join(reply.left_out)}")
     if reply.remembered is False:
-        remarks.append("the server began a new conversation and may not know what was said")
+        remarks.append(
+            "the server began a new conversation and may not know what was said; the next "
+            "message tells it"
+        )
     return remarks
 
 

@@ -13,6 +13,7 @@ END = {
     "event", "turn", "exit_status", "end", "text", "reasoning", "refusal", "tool_calls",
     "finish_reason",
     "usage", "model", "provider", "id", "request_id", "http_status", "skipped", "remembered",
+    "left_out",
     "timing", "error",
 }  # fmt: skip
 

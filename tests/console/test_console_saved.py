@@ -72,6 +72,17 @@ def test_options_hold_over_what_was_saved(tmp_path: Path) -> None:
     assert "provider" not in two
 
 
+def test_another_provider_is_told_what_was_said_and_gets_no_handle(tmp_path: Path) -> None:
+    file = str(tmp_path / "chat.json")
+    with served("Hello") as server:
+        inside("I am Ann", "--save", file, "--url", server.url)
+        inside("Who am I?", "--resume", file, "--provider", "Other", "--url", server.url)
+        first, second = server.requests
+    assert (first.provider, second.provider) == ("Copilot", "Other")
+    assert second.conversation is None
+    assert second.text == "User: I am Ann\nAssistant: Hello\nUser: Who am I?"
+
+
 UNUSABLE = {
     "missing": None,
     "no JSON": "{",

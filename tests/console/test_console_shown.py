@@ -70,7 +70,9 @@ def test_on_a_terminal_media_is_a_short_line() -> None:
     pieces = [CAT[at : at + 50] for at in range(0, len(CAT), 50)]
     answer = FakeAnswer(["Look: ", *pieces, " there"])
     with served(answer) as server, terminal("Hi", "--url", server.url) as child:
-        assert ending(child) == ("Look: [image/png, 1.8 kB] there\r\n", 0)
+        out, status = ending(child)
+    assert out.startswith("Look: [image/png, 1.8 kB] there\r\n")
+    assert (PNG[:20] in out, status) == (False, 0)
 
 
 def test_in_a_pipe_it_is_whole_and_a_folder_keeps_it(tmp_path: Path) -> None:
@@ -98,6 +100,15 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.Mon
         gone = inside("Hi", "--media", str(tmp_path / "gone"), "--url", server.url)
     assert (gone.returncode, gone.stdout) == (74, f"{CAT}\n")
     assert f"cannot save the media in {tmp_path / 'gone'}" in gone.stderr
+
+
+def test_that_media_does_not_go_back_to_the_server_is_told() -> None:
+    with served(CAT) as server:
+        done = inside("Hi", "And", "--memory", "client", "--url", server.url)
+        end = events_of(inside("Hi", "--json", "--url", server.url).stdout)[-1]
+        assert PNG not in server.requests[1].raw.decode()
+    assert done.stderr.count("async-copilot: not in the conversation: ") == 2
+    assert len(end["left_out"]) == 1
 
 
 # ---- tool calls
