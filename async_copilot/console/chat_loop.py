@@ -30,7 +30,7 @@ message. Ctrl-C stops an answer; twice in a row it leaves. A message that begins
 is written with two: //."""
 
 _COMMAND = re.compile(r"/([a-z]+|\?)(?:\s+(.*))?", re.DOTALL | re.IGNORECASE)
-_LEAVING = ("exit", "quit", ":q", ":q!", ":wq", ":qa")
+_LEAVING = ("exit", "quit", ":q")
 
 
 class _LeaveError(Exception):
@@ -163,7 +163,7 @@ class _Commands:
 
     def _edit(self, text: str) -> str | None:
         try:
-            message = edited(text, os.environ)
+            message = edited(text, os.environ, screen=self._prompt.screen)
         except EditorError as error:
             self._say(str(error))
             return None

@@ -20,6 +20,7 @@ from types import FrameType, ModuleType
 from typing import NoReturn
 
 from .history_file import HistoryFile
+from .piped_input import open_terminal
 
 __all__ = ["ChatPrompt"]
 
@@ -33,16 +34,17 @@ class ChatPrompt:
 
     history: what was typed in earlier chats, or None.
     typed: a person types; else a program writes into a pipe.
+    screen: the terminal that shows what is typed, None where lines cannot be edited.
     """
 
     def __init__(self, history: HistoryFile | None = None) -> None:
         self.typed = _is_terminal(sys.stdin)
         self._history = history
-        self._screen = _screen() if self.typed else None
+        self.screen = _screen() if self.typed else None
         self._readline: ModuleType | None = None
         self._last = ""
-        if self._screen is not None:
-            with _as_stdout(self._screen):
+        if self.screen is not None:
+            with _as_stdout(self.screen):
                 self._readline = _readline()
         if self._readline is not None and history is not None:
             for entry in history.entries():
@@ -99,12 +101,12 @@ class ChatPrompt:
                 begun = str(returned)
 
     def _read_line(self, prompt: str, begun: str) -> str | None:
-        if self._screen is not None:
+        if self.screen is not None:
             if self._readline is not None:
                 insert = self._readline.insert_text
                 self._readline.set_startup_hook((lambda: insert(begun)) if begun else None)
             try:
-                with _as_stdout(self._screen):
+                with _as_stdout(self.screen):
                     return input(prompt)
             except EOFError:
                 return None
@@ -149,12 +151,13 @@ def _is_terminal(stream: object) -> bool:
 
 
 def _screen() -> int | None:
-    """Return the terminal that shows what is typed, None where lines cannot be edited."""
+    """Return a terminal to write to, stdout if it is one."""
     with contextlib.suppress(AttributeError, OSError, ValueError):
         sys.stdout.fileno()
         for stream in (sys.stdout, sys.stderr):
             if _is_terminal(stream):
                 return stream.fileno()
+        return open_terminal()
     return None
 
 

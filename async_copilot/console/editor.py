@@ -20,8 +20,10 @@ class EditorError(Exception):
     """There is no text; the message says why."""
 
 
-def edited(text: str, environ: Mapping[str, str]) -> str:
+def edited(text: str, environ: Mapping[str, str], *, screen: int | None = None) -> str:
     """Return what the person makes of a text in ``$VISUAL`` or ``$EDITOR``.
+
+    screen: the terminal, for an editor cannot show itself in a pipe; None: stdout.
 
     Raises EditorError where the editor cannot be started, fails, or leaves no text.
     """
@@ -32,7 +34,8 @@ def edited(text: str, environ: Mapping[str, str]) -> str:
         with os.fdopen(number, "wb") as file:
             file.write(text.encode(errors="replace"))
         try:
-            status = subprocess.call([*shlex.split(editor), name])  # noqa: S603  # the person's own
+            line = [*shlex.split(editor), name]
+            status = subprocess.call(line, stdout=screen)  # noqa: S603  # the person's own
         except (OSError, ValueError) as error:
             raise EditorError(f"cannot start {editor} ({error}); set EDITOR") from None
         if status:

@@ -19,6 +19,8 @@ _OPTIONS = {
     "Timeouts(total=...)": "--timeout-total",
     "api_key": "the key (ASYNC_COPILOT_API_KEY)",
     "base_url": "--url",
+    "headers": "--header",
+    "session": "session=... of a program of your own",
     "ssl": "ssl=... of a program of your own",
     "ssl=..., or SSL_CERT_FILE in the environment": "--cacert FILE",
     "strict=False": "--no-strict",

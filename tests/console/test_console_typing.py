@@ -149,8 +149,7 @@ def test_a_long_line_is_whole_where_the_answers_go_into_a_pipe(
         child.expect_exact("> ")
         child.send("x" * 9000 + "\r")
         child.expect_exact("Hello")
-        child.expect_exact("> ")
-        child.sendeof()
+        child.send("exit\r")
         assert ending(child)[1] == 0
         assert sent(server) == ["x" * 9000]
     assert file.read_text() == "Hello\n"
@@ -209,6 +208,23 @@ def test_edit_opens_the_editor_for_a_message(tmp_path: Path) -> None:
         assert sent(server) == ["begun and\nmore", "begun and\nmore!"]
 
 
+def test_the_editor_gets_the_terminal_where_the_answers_go_into_a_pipe(tmp_path: Path) -> None:
+    program = tmp_path / "editor"
+    program.write_text("#!/bin/sh\n[ -t 1 ] && echo 'on a terminal' > \"$1\"\n")
+    program.chmod(0o755)
+    env = clean_env(DUMB | {"EDITOR": str(program)})
+    with served("Hello") as server:
+        # stderr is no terminal either, so the prompt goes to the terminal itself.
+        line = f"{shlex.join(command('-i', '--url', server.url))} 2>{tmp_path / 'log'} | cat"
+        child = spawned("/bin/sh", ["-c", line], cwd=str(ROOT), env=env)
+        child.expect_exact("> ")
+        child.send("/edit\r")
+        child.expect_exact("Hello")
+        child.send("exit\r")
+        assert ending(child)[1] == 0
+        assert sent(server) == ["on a terminal"]
+
+
 def test_an_editor_that_fails_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EditorError, match="cannot start no-such-editor"):
         edited("", {"EDITOR": "no-such-editor"})
@@ -217,9 +233,16 @@ def test_an_editor_that_fails_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     with pytest.raises(EditorError, match="cannot start 'open"):
         edited("", {"EDITOR": "'open"})
     assert edited("kept\n", {"EDITOR": "true"}) == "kept"
-    monkeypatch.setattr(editor.subprocess, "call", lambda line: line[0] == "vi" or 1)
+    called: list[str] = []
+
+    def call(line: list[str], **_: object) -> int:
+        called.append(line[0])
+        return 1
+
+    monkeypatch.setattr(editor.subprocess, "call", call)
     with pytest.raises(EditorError, match="vi ended"):
         edited("", {})
+    assert called == ["vi"]
 
 
 def test_an_editor_that_leaves_nothing_is_told() -> None:
