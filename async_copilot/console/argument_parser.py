@@ -170,6 +170,11 @@ def _add_conversation(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a field of each request, its value as JSON or text; may be repeated",
     )
+    _add_keeping(group)
+
+
+def _add_keeping(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
     add("-c", "--continue", dest="goes_on", action="store_true", help="go on with the last chat")
     add("--save", type=path_of, metavar="FILE", help="keep the conversation in FILE, a new file")
     add("--resume", type=path_of, metavar="FILE", help="go on with the one kept in FILE")

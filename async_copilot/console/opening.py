@@ -38,31 +38,40 @@ def read_opening(options: Options, tell: Callable[[str], object]) -> Opening:
 
     tell: is told what a person should know of it. Raises UsageProblemError.
     """
-    listed = list(options.messages)
-    attached_pipe = "-" in options.attach
-    data = b""
     terminal = None
-    if options.interactive and is_piped() and options.stdin and not options.json:
+    if options.interactive and not options.json and is_piped():
         terminal = open_terminal()
-    if "-" in listed or attached_pipe:
-        data = piped_bytes(tell)
-    elif options.stdin and is_piped() and (terminal is not None or not options.interactive):
-        # Without a message, what is to be done needs nothing from a pipe.
-        needed = bool(listed or options.interactive or options.resume or options.goes_on)
-        data = piped_bytes(tell, wait=needed)
+        if terminal is None and not options.stdin:
+            raise UsageProblemError("--no-stdin leaves the pipe unread, and there is no terminal")
+    data = _piped(options, tell, chats_there=terminal is not None)
     if terminal is not None:
         to_terminal(terminal)
-    text = "" if attached_pipe else piped_text(data)
-    if terminal is not None and text.strip() and not listed:
-        tell("what stdin held goes under the first message")
     attached = read_attachments(options.attach, data)
+    text = "" if "-" in options.attach else piped_text(data)
+    listed = list(options.messages)
     if "-" in listed:
         if not text.strip():
             raise UsageProblemError("stdin holds no message for -")
         listed[listed.index("-")] = text
     elif text.strip():
         attached = Attachments((text, *attached.texts), attached.images)
+        if options.interactive and not listed:
+            tell("what stdin held goes under the first message")
     return _opening(listed, attached, options)
+
+
+def _piped(options: Options, tell: Callable[[str], object], *, chats_there: bool) -> bytes:
+    """Return what a pipe holds, nothing where it is not to be read, or not here.
+
+    chats_there: the chat goes on at a terminal, so all of the pipe comes before it.
+    """
+    if "-" in options.messages or "-" in options.attach:
+        return piped_bytes(tell)
+    if not (options.stdin and is_piped()) or (options.interactive and not chats_there):
+        return b""
+    # Without a message, what is to be done needs nothing from a pipe.
+    asks = options.messages or options.interactive or options.resume or options.goes_on
+    return piped_bytes(tell, wait=bool(asks))
 
 
 def _opening(listed: list[str], attached: Attachments, options: Options) -> Opening:

@@ -195,6 +195,21 @@ def test_an_empty_pipe_begins_a_chat_at_the_terminal() -> None:
         assert ending(child)[1] == 0
 
 
+def test_a_chat_at_the_terminal_may_leave_a_pipe_unread() -> None:
+    with served("Hello") as server:
+        child = shell(f"sleep 9 | $AC -i --no-stdin --url {server.url}")
+        child.expect_exact("> ")
+        child.sendline("Hi")
+        child.expect_exact("Hello")
+        child.expect_exact("> ")
+        child.sendline("exit")
+        child.expect_exact("exit")
+        child.close(force=True)
+        assert [request.text for request in server.requests] == ["Hi"]
+    done = console("-i", "--no-stdin", "--url", free_url(), input="a\n")
+    assert (done.returncode, "there is no terminal" in done.stderr) == (2, True)
+
+
 def test_a_program_chats_through_pipes_even_from_a_terminal() -> None:
     with served(["One", "Two"]) as server:
         child = shell(f"printf 'a\\nb\\n' | $AC -i --json --url {server.url}")
