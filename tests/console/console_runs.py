@@ -102,16 +102,31 @@ def console(*args: str, env: Mapping[str, str] | None = None, **options: Any) ->
     return done
 
 
-def inside(*args: str, env: Mapping[str, str] | None = None) -> Finished:
-    """The same in this process: ten times as fast, and without stdin."""
+def inside(*args: str, env: Mapping[str, str] | None = None, typed: str | None = None) -> Finished:
+    """The same in this process: ten times as fast. typed: what a pipe on stdin holds."""
     out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
     with (
+        piped(typed) as stdin,
         mock.patch.dict(os.environ, clean_env(env), clear=True),
-        mock.patch.multiple(sys, stdout=out, stderr=err, stdin=None),
+        mock.patch.multiple(sys, stdout=out, stderr=err, stdin=stdin),
+        mock.patch("async_copilot.console.opening.open_terminal", return_value=None),
     ):
         status = main(args)
     texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
     return Finished(args, int(status), *texts)
+
+
+@contextmanager
+def piped(text: str | None) -> Iterator[io.TextIOWrapper | None]:
+    """A pipe that holds a text, and its end; None for none."""
+    if text is None:
+        yield None
+        return
+    reading, writing = os.pipe()
+    os.write(writing, text.encode())
+    os.close(writing)
+    with open(reading, encoding="utf-8") as stream:  # noqa: PTH123  # a number, not a path
+        yield stream
 
 
 def spawned(program: str, args: list[str], **options: Any) -> pexpect.spawn:

@@ -79,7 +79,7 @@ def test_a_pipe_and_files_go_under_one_message(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(PNG)
     with served("Hello") as server:
         file = str(tmp_path / "a.png")
-        done = console("Hi", "-a", file, "--json", "--url", server.url, input="piped\n")
+        done = inside("Hi", "-a", file, "--json", "--url", server.url, typed="piped\n")
         content = content_of(server.requests[0].body)
     assert isinstance(content, list)
     assert [part["type"] for part in content] == ["text", "image_url"]
@@ -91,7 +91,7 @@ def test_in_a_chat_they_go_with_the_first_message(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("one")
     with served("Hello") as server:
         args = ("-i", "-a", str(tmp_path / "notes.txt"), "--url", server.url)
-        console(*args, input="\n/help\nRead\nAgain\n")
+        inside(*args, typed="\n/help\nRead\nAgain\n")
         assert [content_of(request.body) for request in server.requests] == [
             "Read\n\n--- notes.txt ---\none",
             "Again",
@@ -141,7 +141,7 @@ def test_fields_are_in_each_request(tmp_path: Path) -> None:
 
 def test_fields_hold_after_a_new_conversation_too() -> None:
     with served("Hello") as server:
-        console("-i", "-o", "top_p=0.5", "--url", server.url, input="a\n/new b\n")
+        inside("-i", "-o", "top_p=0.5", "--url", server.url, typed="a\n/new b\n")
         assert [request.body["top_p"] for request in server.requests] == [0.5, 0.5]
 
 

@@ -18,7 +18,6 @@ from console_runs import (
     ROOT,
     clean_env,
     command,
-    console,
     ending,
     free_url,
     inside,
@@ -136,7 +135,7 @@ def test_after_new_the_old_chat_stays_and_the_new_one_goes_beside_it(tmp_path: P
     (tmp_path / "chat-2.json").write_text("mine")
     lines = "a\n/new\nb\n/system Be brief.\nc\n"
     with served("Hello") as server:
-        done = console("-i", "--save", str(file), "--url", server.url, input=lines)
+        done = inside("-i", "--save", str(file), "--url", server.url, typed=lines)
     assert questions(file) == ["a"]
     assert (tmp_path / "chat-2.json").read_text() == "mine"
     assert questions(tmp_path / "chat-3.json") == ["b"]
@@ -147,7 +146,7 @@ def test_after_new_the_old_chat_stays_and_the_new_one_goes_beside_it(tmp_path: P
 def test_new_before_anything_was_said_keeps_the_name(tmp_path: Path) -> None:
     file = tmp_path / "chat.json"
     with served("Hello") as server:
-        console("-i", "--save", str(file), "--url", server.url, input="/new\na\n")
+        inside("-i", "--save", str(file), "--url", server.url, typed="/new\na\n")
     assert questions(file) == ["a"]
     assert list(tmp_path.iterdir()) == [file]
 
@@ -157,7 +156,7 @@ def test_after_new_a_resumed_chat_stays_too(tmp_path: Path) -> None:
     both = ("--resume", str(file), "--save", str(file))
     with served("Hello") as server:
         inside("a", "--save", str(file), "--url", server.url)
-        console("-i", *both, "--url", server.url, input="/new b\n")
+        inside("-i", *both, "--url", server.url, typed="/new b\n")
     assert questions(file) == ["a"]
     assert questions(tmp_path / "chat-2.json") == ["b"]
 

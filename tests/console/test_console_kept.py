@@ -27,10 +27,10 @@ def questions(file: Path) -> list[str]:
 def test_a_chat_is_kept_and_gone_on_with(tmp_path: Path) -> None:
     env = env_of(tmp_path)
     with served(known) as server:
-        console("-i", "--url", server.url, env=env, input="I am Ann\n")
+        inside("-i", "--url", server.url, env=env, typed="I am Ann\n")
         (file,) = kept(tmp_path)
         done = inside("-c", "Who am I?", "--url", server.url, env=env)
-        again = console("--continue", "-i", "--url", server.url, env=env, input="And?\n")
+        again = inside("--continue", "-i", "--url", server.url, env=env, typed="And?\n")
     assert done.stdout == "I know I am Ann.\n"
     assert f"resumed {file}: 1 turn, the last question: I am Ann" in done.stderr
     assert again.stdout == "I know I am Ann, Who am I?.\n"
@@ -45,11 +45,11 @@ def test_other_runs_leave_nothing_unless_they_are_asked_to(tmp_path: Path) -> No
     with served("Hello") as server:
         inside("Hi", "--url", server.url, env=env)
         inside("--url", server.url, env=env)
-        console("--url", server.url, env=env, input="q\n")
-        console("-i", "--no-keep", "--url", server.url, env=env, input="a\n")
-        console("-i", "--url", server.url, env=env | {"ASYNC_COPILOT_KEEP": "0"}, input="a\n")
-        console("-i", "--save", str(tmp_path / "own.json"), "--url", server.url, input="a\n")
-        console("-i", "--url", server.url, env=env, input="")
+        inside("--url", server.url, env=env, typed="q\n")
+        inside("-i", "--no-keep", "--url", server.url, env=env, typed="a\n")
+        inside("-i", "--url", server.url, env=env | {"ASYNC_COPILOT_KEEP": "0"}, typed="a\n")
+        inside("-i", "--save", str(tmp_path / "own.json"), "--url", server.url, typed="a\n")
+        inside("-i", "--url", server.url, env=env, typed="")
         assert kept(tmp_path) == []
         inside("Hi", "--keep", "--url", server.url, env=env)
         (file,) = kept(tmp_path)
@@ -61,9 +61,9 @@ def test_other_runs_leave_nothing_unless_they_are_asked_to(tmp_path: Path) -> No
 def test_the_last_one_is_the_one_in_which_something_was_said_last(tmp_path: Path) -> None:
     env = env_of(tmp_path)
     with served("Hello") as server:
-        console("-i", "--url", server.url, env=env, input="old\n")
+        inside("-i", "--url", server.url, env=env, typed="old\n")
         (old,) = kept(tmp_path)
-        console("-i", "--url", server.url, env=env, input="one\n/new two\n")
+        inside("-i", "--url", server.url, env=env, typed="one\n/new two\n")
         assert sorted(map(questions, kept(tmp_path))) == [["old"], ["one"], ["two"]]
         later = old.stat().st_mtime_ns + 10**10
         os.utime(old, ns=(later, later))
@@ -84,7 +84,7 @@ def test_a_resumed_file_stays_and_the_chat_is_kept(tmp_path: Path) -> None:
     env, file = env_of(tmp_path), tmp_path / "own.json"
     with served("Hello") as server:
         inside("a", "--save", str(file), "--url", server.url, env=env)
-        console("-i", "--resume", str(file), "--url", server.url, env=env, input="b\n")
+        inside("-i", "--resume", str(file), "--url", server.url, env=env, typed="b\n")
     assert questions(file) == ["a"]
     assert questions(kept(tmp_path)[0]) == ["a", "b"]
 
@@ -114,7 +114,7 @@ def test_alone_on_a_terminal_it_chats(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_told_and_the_chat_goes_on(tmp_path: Path) -> None:
     (tmp_path / "async_copilot").write_text("in the way")
     with served("Hello") as server:
-        done = console("-i", "--url", server.url, env=env_of(tmp_path), input="a\n")
+        done = inside("-i", "--url", server.url, env=env_of(tmp_path), typed="a\n")
         lost = inside("-c", "Hi", "--url", server.url, env=env_of(tmp_path))
     assert (done.returncode, done.stdout) == (0, "Hello\n")
     assert "this conversation is not kept: " in done.stderr
