@@ -67,7 +67,7 @@ def g4f_failure(event: Mapping[str, Any], message: str, status: int | None = Non
             f"log in where the g4f server runs, in the browser that it opens or by a .har file "
             f"in its folder har_and_cookies, or ask a provider that needs none"
         )
-    elif message == _HIDDEN:
+    elif message == _HIDDEN and status in (None, 500):  # another one says enough
         hint = Hint(
             "g4f hides the reason from its clients; it is in the server's own terminal "
             "(start it with: g4f api --debug)"

@@ -76,6 +76,7 @@ def test_where_a_reason_is_hidden_is_told(status: int | None) -> None:
     message = "Request execution failed"
     hint = str(g4f_failure(failed(message, **COPILOT), message, status).hint)
     assert "g4f api --debug" in hint
+    assert g4f_failure(failed(message, **COPILOT), message, 429).hint is None
 
 
 @pytest.mark.parametrize(
