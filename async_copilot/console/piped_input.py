@@ -21,6 +21,7 @@ __all__ = ["is_piped", "open_terminal", "piped_bytes", "piped_text", "to_termina
 
 PATIENCE = 1.0  # seconds; a pipe with something in it has it sooner
 BLOCK = 2**16
+MAX_BYTES = 50 * 10**6  # as much as the largest image; a pipe may go on for ever
 TERMINAL = "CONIN$" if sys.platform == "win32" else "/dev/tty"
 
 STILL_READING = (
@@ -45,6 +46,8 @@ def piped_bytes(tell: Callable[[str], object], *, wait: bool = True) -> bytes:
 
     tell: is told when nothing comes for a while.
     wait: False gives up then, if nothing has come at all.
+
+    Raises UsageProblemError for more than MAX_BYTES.
     """
     if sys.stdin is None:
         return b""
@@ -62,6 +65,8 @@ def piped_bytes(tell: Callable[[str], object], *, wait: bool = True) -> bytes:
         if not block:
             return bytes(data)
         data += block
+        if len(data) > MAX_BYTES:
+            raise UsageProblemError(f"stdin holds more than {MAX_BYTES // 10**6} MB")
 
 
 def piped_text(data: bytes) -> str:

@@ -17,6 +17,7 @@ from console_runs import (
     ending,
     events_of,
     free_url,
+    inside,
     served,
     spawned,
 )
@@ -97,6 +98,12 @@ def test_where_a_pipe_cannot_be_asked_it_is_read(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(piped_input.select, "select", windows)
     assert piped_input._has_more(0)
+
+
+def test_a_pipe_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(piped_input, "MAX_BYTES", 10)
+    done = inside("Hi", "--url", free_url(), typed="more than that")
+    assert (done.returncode, "stdin holds more than" in done.stderr) == (2, True)
 
 
 # ---- what it holds
