@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
-from console_runs import console, events_of, free_url, inside, served
+from console_runs import events_of, free_url, inside, served
 
 from async_copilot.console import attachments
 from async_copilot.console.attachments import text_of
@@ -70,7 +70,7 @@ def test_text_alone_stays_a_plain_message(tmp_path: Path) -> None:
 )
 def test_a_dash_is_what_is_piped(data: bytes, expected: object) -> None:
     with served("Hello") as server:
-        done = console("-a", "-", "--url", server.url, input=data, encoding=None)
+        done = inside("-a", "-", "--url", server.url, typed=data)
         assert done.returncode == 0
         assert content_of(server.requests[0].body) == expected
 

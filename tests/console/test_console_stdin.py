@@ -111,8 +111,8 @@ def test_a_pipe_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_pipe_with_something_in_it_is_the_message() -> None:
     with served("Hello") as server:
-        done = console("--url", server.url, input="question\n")
-        assert console("--url", server.url, input=" \n").stdout == "Hello\n\nHello\n"
+        done = inside("--url", server.url, typed="question\n")
+        assert inside("--url", server.url, typed=" \n").stdout == "Hello\n\nHello\n"
         texts = [request.text for request in server.requests]
     assert (done.stdout, done.stderr) == ("Hello\n", "")
     assert texts[0] == "question"
@@ -126,7 +126,7 @@ ENCODINGS = ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"]
 def test_text_is_read_by_its_byte_order_mark(encoding: str) -> None:
     text = "\ufeffgrün 🎉\n" if encoding.endswith(("-le", "-be")) else "grün 🎉\n"
     with served("Hello") as server:
-        done = console("-", "--url", server.url, input=text.encode(encoding), encoding=None)
+        done = inside("-", "--url", server.url, typed=text.encode(encoding))
         assert done.returncode == 0
         assert [request.text for request in server.requests] == ["grün 🎉"]
 
@@ -144,10 +144,9 @@ BINARY = {
 @pytest.mark.parametrize("name", BINARY)
 @pytest.mark.parametrize("given", [["-"], ["What is this?"], []])
 def test_binary_data_is_refused(name: str, given: list[str]) -> None:
-    done = console(*given, "--url", free_url(), input=BINARY[name], encoding=None)
-    assert done.returncode == 2
-    assert done.stderr.startswith(b"async-copilot: stdin holds binary data")  # type: ignore[arg-type]  # bytes, by encoding=None
-    assert done.stdout == b""  # type: ignore[comparison-overlap]  # as above
+    done = inside(*given, "--url", free_url(), typed=BINARY[name])
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("async-copilot: stdin holds binary data")
 
 
 def test_text_of_another_encoding_is_no_binary_data() -> None:
