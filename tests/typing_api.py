@@ -26,6 +26,7 @@ from async_copilot import (
     CopilotError,
     End,
     HTTPStatusError,
+    Model,
     ProtocolError,
     RateLimitError,
     Reply,
@@ -69,6 +70,8 @@ async def door_2() -> None:
             assert_type(await anext(reply), str)
         assert_type(await client.complete([{"role": "user", "content": "Hello"}]), Reply)
         await client.complete({"role": "user", "content": [{"type": "text", "text": "Hello"}]})
+        assert_type(await client.models(provider="Copilot"), list[Model])
+        assert_type((await client.providers())[0].label, str)
         assert_type(await client.aclose(), None)
 
 
