@@ -56,9 +56,10 @@ if TYPE_CHECKING:
     from .reply import Reply, content_deltas
     from .runner import post_request
     from .transport.clocks import Timeouts
-    from .wire.answer import Answer, Choice, End, Timing, ToolCall
+    from .wire.answer import Answer, End, Timing
     from .wire.asked import RequestInfo
     from .wire.chat import ChatChunk, ToolCallDelta
+    from .wire.choice import Choice, ToolCall
     from .wire.sse import ServerSentEvent, SSEDecoder
 
 __all__ = [
@@ -124,7 +125,8 @@ __all__ = [
 # package too, and shall answer before aiohttp, or even typing, has loaded. From left to
 # right, as they import each other.
 _HOMES = (
-    "errors wire.sse wire.chat parts transport.clocks wire.asked wire.answer observer reply"
+    "errors wire.sse wire.chat parts transport.clocks wire.choice wire.asked wire.answer observer"
+    " reply"
     " conversation models client runner"
 )
 

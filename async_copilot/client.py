@@ -34,7 +34,7 @@ from .transport.headers import authorization, merged_headers
 from .transport.urls import DEFAULT_BASE_URL, completions_url, place
 from .version import __version__
 from .wire.asked import request_info
-from .wire.chat import Messages, request_body, request_messages
+from .wire.request import Messages, request_body, request_messages
 from .wire.sse import MAX_EVENT_BYTES
 from .wire.unshared import unshared as apart
 
@@ -212,6 +212,7 @@ class CopilotClient:
             reply,
             strict=self._strict if strict is None else strict,
             max_event_bytes=self._max_event_bytes,
+            n=max(1, n) if type(n := wanted.get("n")) is int else 1,
             observer=observer or self._observer,
             settle=settle,
         )

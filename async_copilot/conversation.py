@@ -19,9 +19,9 @@ from .errors import (
 from .options import UNSET, Defaults, Memory, Unset, check_call, check_options
 from .reply import Reply
 from .saved import SETTINGS, Saved, read_saved
-from .wire.chat import Messages, request_messages
 from .wire.copies import copied
 from .wire.history import Echo, Message, exchanges, in_order, newest, remembered_message
+from .wire.request import Messages, request_messages
 from .wire.server_memory import Asked, ServerMemory
 from .wire.transcript import TRANSCRIPT_CHARS
 

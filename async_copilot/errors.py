@@ -312,7 +312,13 @@ class AnswerFormatError(CopilotError, ValueError):
 
 
 class StreamError(CopilotError):
-    """The server reported an error inside the stream, after its 200."""
+    """The server reported an error inside the stream, after its 200.
+
+    passing: True where it says that it is overloaded, or limits the rate, so that another
+        attempt may do; ``retry_after`` says how long to wait, if the server did.
+    """
+
+    passing: bool = False
 
 
 class AmnesiaWarning(UserWarning, metaclass=_Documented):

@@ -115,6 +115,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "max_connections": (_is_count, "a whole number, 0 for no limit"),
     "observer": (lambda value: isinstance(value, Observer), "an instance of an Observer"),
     "ssl": (_is_tls, "an ssl.SSLContext, an aiohttp.Fingerprint, True or False"),
+    "n": (lambda value: _is_count(value) and bool(value), "the n of the request, 1 or more"),
     "response": (_is_response, "an open response: async with session.post(...) as response"),
     "reply": (_is_fillable, "a fresh Reply()"),
     "unshared": (_is_truth, "True or False"),

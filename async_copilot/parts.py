@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Hint, InvalidRequestError
-from .wire.answer import ToolCall
+from .wire.choice import ToolCall
 
 __all__ = ["MAX_IMAGE_BYTES", "image_part", "text_part", "tool_result"]
 

@@ -18,6 +18,7 @@ from .errors import (
     DisconnectedError,
     Hint,
     ReplyInUseError,
+    StreamError,
     TruncatedError,
 )
 from .observer import Observer, log_end, log_request, tell
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Reading", "Settle", "Source", "left_error"]
 
-FINISH_GRACE = 2.0  # seconds; usage and [DONE] follow a finish_reason at once or never
 COMPACT_EVERY = 16  # plain deltas that come alone; joining costs more than a list of a few
 
 LONG_REQUEST = 8_000  # bytes; some 2,000 tokens, which is all that small models take
@@ -73,6 +73,7 @@ class Reading:
     pieces: where text goes when it is handed out.
     over: no further block can change the answer: conclude() is next.
     left: everything was given back; nothing of the reply changes any more.
+    n: choices that the request asked for.
     reply: what the deltas add up to. It lets go of its reading when it is left, or the
         two would be a cycle, which only the garbage collector undoes.
     """
@@ -86,6 +87,7 @@ class Reading:
         "_handed_out",
         "_loop",
         "_max_event_bytes",
+        "_n",
         "_observer",
         "_opened",
         "_settle",
@@ -107,6 +109,7 @@ class Reading:
         *,
         strict: bool,
         max_event_bytes: int,
+        n: int = 1,
         observer: Observer | None = None,
         settle: Settle | None = None,
     ) -> None:
@@ -116,6 +119,7 @@ class Reading:
         self._source = source
         self._strict = strict
         self._max_event_bytes = max_event_bytes
+        self._n = n
         self._observer = observer
         self._settle = settle
         self._loop = asyncio.get_running_loop()
@@ -133,7 +137,7 @@ class Reading:
         self.left = False
 
     def _new_decoder(self) -> DeltaDecoder:
-        return DeltaDecoder(strict=self._strict, max_event_bytes=self._max_event_bytes)
+        return DeltaDecoder(strict=self._strict, max_event_bytes=self._max_event_bytes, n=self._n)
 
     # ------------------------------------------------------------------ opening
 
@@ -212,24 +216,29 @@ class Reading:
         return await self._body.read() or await self.again()
 
     async def again(self) -> bytes:
-        """Return the first block of another body in place of a broken one.
+        """Return the first block of another body in place of a broken or an empty one.
 
         Nothing where the answer is over: it is whole, or text of it was handed out, or
         another attempt cannot help.
         """
         body = self._body
-        while (failure := body.failure) is not None and not self._decoder.finished:
+        while (failure := body.failure or self._emptiness()) and not self._decoder.complete:
             body.close()
             try:
                 if self._handed_out:
                     raise failure
                 body = await self._send(failure)
             except CopilotError as error:
-                self._failure = error
+                if error is not failure or body.failure is not None:
+                    self._failure = error
                 break
             if block := await body.read():
                 return block
         return b""
+
+    def _emptiness(self) -> CopilotError | None:
+        """Return what is wrong with a body that held nothing: no event, no text."""
+        return self._truncated() if self._decoder.empty else None
 
     def texts(self, block: bytes) -> Sequence[str]:
         """Return the text deltas that block completes; b"" ends the answer."""
@@ -258,15 +267,24 @@ class Reading:
         self._check()
         decoder = self._decoder
         items = decode(decoder, block) if block else []
-        if decoder.ended or not block:
+        if items:
+            # A chunk that holds no more than a role may come twice; text may not.
+            self._handed_out = self._handed_out or decoder.progress or type(items[0]) is str
+        if not block or (decoder.ended and not self._asks_again(decoder.failure)):
             items += rest(decoder, self._failure is None)
             self.over = True
         self._note(decoder, items)
         if items:
-            # A chunk that holds no more than a role may come twice; text may not.
-            self._handed_out = self._handed_out or decoder.progress or type(items[0]) is str
             self.stop_clock()
         return items
+
+    def _asks_again(self, failure: CopilotError | None) -> bool:
+        """True for an overload told in the stream before anything else: again() is next."""
+        again = isinstance(failure, StreamError) and failure.passing and not self._handed_out
+        if again and failure is not None:
+            self._source.mask(failure)
+            self._body.fail(failure)
+        return again
 
     def stop_clock(self, *, silent: bool = False) -> None:
         """The caller has the word; silent: though no byte came, a batch of text is due."""
@@ -288,7 +306,7 @@ class Reading:
             finished = decoder.finished
             if finished is not self._finished:
                 self._finished = finished
-                body.clock.limit(FINISH_GRACE if finished else None)
+                body.clock.finish(finished)
         reply.compact()
         reply.skipped = decoder.skipped
         if items and (type(items[0]) is str or any(item.content for item in items)):
@@ -373,7 +391,7 @@ class Reading:
         """Let whoever reads the reply fail with failure, now or at the next read."""
         if self.left or self.over:
             return
-        if not self._decoder.finished:  # else the answer is here, whatever follows it
+        if not self._decoder.complete:  # else the answer is here, whatever follows it
             self._failure = failure
         self._source.abort(failure)
 

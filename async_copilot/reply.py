@@ -34,6 +34,7 @@ async def content_deltas(
     timeouts: Timeouts = Timeouts(),  # noqa: B008  # immutable
     strict: bool = True,
     max_event_bytes: int = MAX_EVENT_BYTES,
+    n: int = 1,
     reply: Reply | None = None,
 ) -> AsyncGenerator[str, None]:
     """Yield the text of a streaming response of yours, delta by delta, as it arrives.
@@ -50,6 +51,8 @@ async def content_deltas(
         (A Reply that is iterated gives its own Reading here.)
     timeouts: ``silence``, ``stall`` and ``total`` count from the first read.
     strict: False accepts a cut-off answer, and skips lines that are not JSON.
+    n: choices that the request asked for; the text is that of choice 0. With 1, the
+        default, there is one choice, whatever index the server gives it.
     reply: a fresh ``Reply()`` to be filled with everything else the answer says: usage,
         finish reason, ``end``. It keeps the text too, which is not kept otherwise.
 
@@ -66,11 +69,12 @@ async def content_deltas(
             timeouts=timeouts,
             strict=strict,
             max_event_bytes=max_event_bytes,
+            n=n,
             reply=reply,
         )
         source = BorrowedResponse(reading, timeouts)
         reply = reply or Reply(keep_text=False)
-        reading = Reading(source, reply, strict=strict, max_event_bytes=max_event_bytes)
+        reading = Reading(source, reply, strict=strict, max_event_bytes=max_event_bytes, n=n)
         reply.request = request_info({}, server="", size=0)
     try:
         await reading.open()

@@ -10,7 +10,7 @@ from typing import TypeAlias, TypeVar
 from .client import DEFAULT_BASE_URL, CopilotClient
 from .conversation import Conversation
 from .reply import Reply
-from .wire.chat import Messages
+from .wire.request import Messages
 from .wire.text import visible
 
 __all__ = ["GREETING", "NAME", "post_request", "run_turns", "writing"]

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import InvalidRequestError
-from .wire.chat import read_object, request_messages
 from .wire.copies import copied
 from .wire.handle import Handle
 from .wire.history import Message
+from .wire.objects import read_object
+from .wire.request import request_messages
 from .wire.server_memory import ServerMemory
 
 __all__ = ["SETTINGS", "Saved", "read_saved"]

@@ -20,7 +20,8 @@ from async_copilot.fake_server import FakeAnswer, FakeServer
 from async_copilot.transport.clocks import Watchdog
 from async_copilot.transport.connections import RECEIVE_BYTES, used_connections
 from async_copilot.wire.answer import Answer
-from async_copilot.wire.chat import ChatChunk, request_body
+from async_copilot.wire.chat import ChatChunk
+from async_copilot.wire.request import request_body
 
 Way = Callable[[FaultServer, CopilotClient, aiohttp.ClientSession], Awaitable[None]]
 

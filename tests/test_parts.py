@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from async_copilot import parts
 from async_copilot.errors import InvalidRequestError
 from async_copilot.parts import image_part, text_part, tool_result
-from async_copilot.wire.answer import ToolCall
-from async_copilot.wire.chat import request_body
+from async_copilot.wire.choice import ToolCall
+from async_copilot.wire.request import request_body
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF"

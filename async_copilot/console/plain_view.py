@@ -5,7 +5,8 @@ from __future__ import annotations
 from ..conversation import Conversation
 from ..errors import CopilotError
 from ..reply import Reply
-from ..wire.answer import End, ToolCall
+from ..wire.answer import End
+from ..wire.choice import ToolCall
 from ..wire.media import MediaText
 from .attachments import text_of
 from .explain import explain

@@ -37,7 +37,7 @@ LOOKS = 8  # turns of the loop; bytes take two to their reader, a new connection
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Five clocks, in seconds; None turns one off.
+    """Six clocks, in seconds; None turns one off.
 
     connect: TCP and TLS to one address. 10: a host that answers at all answers within a
         second, and three lost SYNs (1 + 2 + 4 s) still fit. The wait for a free pooled
@@ -54,6 +54,11 @@ class Timeouts:
         call. Until that has come this clock stands in for ``silence`` and ``stall``, so
         that a model may think for longer than the gaps in its answer may last, or the
         reverse. None: ``silence`` and ``stall`` hold from the start.
+    after_finish: no byte, once every choice asked for has its ``finish_reason`` and something
+        was said. Then the reply ends, COMPLETE: no error. 15: usage, an error or the next step of a
+        gateway that runs tools came up to 5 s after it; most servers send ``[DONE]`` at once, and
+        then nothing is waited for. A heartbeat starts it anew, more of the answer turns it
+        off; never longer than ``silence``, which holds alone with None.
 
     Time in which this process does not run (stopped, starved, blocked) is not counted
     against the server, and a clock that runs out first takes in what has arrived.
@@ -67,6 +72,7 @@ class Timeouts:
     stall: float | None = 600.0
     total: float | None = None
     first_text: float | None = None
+    after_finish: float | None = 15.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -184,6 +190,12 @@ class Watchdog:
         if self._first_text is not None:
             self._first_text = None
             self._settled = False
+
+    def finish(self, finished: bool) -> None:  # one of two states, no option
+        """The answer has finished, or goes on after all: after_finish holds, or no more."""
+        longest = _or_forever(self._timeouts.after_finish if finished else None)
+        self._silence = min(longest, _or_forever(self._timeouts.silence))
+        self._settled = False
 
     def limit(self, seconds: float | None) -> None:
         """Wait no longer than this from now on, bytes or not; None: the settings again."""

@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from ..errors import ConnectionFailedError, CopilotError, DisconnectedError, HTTPStatusError
+from ..errors import (
+    ConnectionFailedError,
+    CopilotError,
+    DisconnectedError,
+    HTTPStatusError,
+    StreamError,
+    TruncatedError,
+)
 from ..wire.g4f import acts_as
 
 __all__ = ["may_retry", "retry_after", "retry_pause", "should_retry"]
@@ -31,14 +38,16 @@ def may_retry(error: CopilotError) -> bool:
     A POST that got no answer at all may be sent again; clocks that ran out are the
     caller's own patience, and 400, 401, 403, 404, 413, 422 will say the same again. A
     server that says for itself (``x-should-retry``, OpenAI's) is heard; so is the class of
-    a g4f provider's failure, to which older releases give 500 whatever it is.
+    a g4f provider's failure, to which older releases give 500 whatever it is. An overload
+    that is told in the stream counts like one that is told by a status. (A TruncatedError
+    is asked about only where the body held nothing at all.)
     """
     if isinstance(error, HTTPStatusError):
         status = acts_as(error.type, error.status)
         return status in RETRY_STATUSES if error.should_retry is None else error.should_retry
-    if isinstance(error, ConnectionFailedError):
+    if isinstance(error, ConnectionFailedError | StreamError):
         return error.passing
-    return isinstance(error, DisconnectedError)
+    return isinstance(error, DisconnectedError | TruncatedError)
 
 
 def retry_pause(error: CopilotError, attempt: int) -> float | None:

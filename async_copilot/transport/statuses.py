@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -18,14 +16,14 @@ from ..errors import (
     ServerStatusError,
     UnexpectedStatusError,
 )
-from ..wire.chat import ServerError, read_error, read_object, server_error
+from ..wire.failures import ServerError, read_error, server_error
 from ..wire.g4f import acts_as, g4f_failure
+from ..wire.objects import read_object
+from ..wire.text import EXCERPT, one_line, readable
 from .retries import retry_after, should_retry
 
 __all__ = ["is_answer", "request_id", "status_error"]
 
-_EXCERPT = 300  # characters of a text or HTML body that stand for its message
-_TEXT = 10_000  # characters of a page's text in which an excerpt is looked for
 _BODY = 4000  # characters of the body kept in error.body
 
 _KINDS: dict[int, type[HTTPStatusError]] = {
@@ -81,9 +79,11 @@ def status_error(
     g4f = g4f_failure(document or {}, said.message, status)
     kind = _kind(acts_as(g4f.type, status) or status)
     wait = retry_after(headers)
-    message = f"HTTP {status} {_one_line(reason or '')[:_EXCERPT]}".rstrip() + f" from {where}"
+    if wait is None:
+        wait = said.retry_after
+    message = f"HTTP {status} {one_line(reason or '')[:EXCERPT]}".rstrip() + f" from {where}"
     if said.message:
-        message += f": {_one_line(said.message)}"
+        message += f": {one_line(said.message)}"
     hint = _PROXY if status == 407 else g4f.hint or _HINTS.get(kind)
     return kind(
         message,
@@ -120,19 +120,5 @@ def _document(text: str) -> dict[str, Any] | None:
 
 def _server_error(text: str, document: dict[str, Any] | None) -> ServerError:
     if document is None:
-        return ServerError(_plain_text(text))
+        return ServerError(readable(text))
     return read_error(document) or server_error(document)
-
-
-def _plain_text(text: str) -> str:
-    """Return the first part of a text, or of what a person would read of HTML."""
-    if "<" in text[:100]:
-        # Each pattern reads what it searches once: a page of nothing but "<" is no trouble.
-        text = re.sub(r"(?is)<(script|style)\b.*?(</\1\s*>|$)", " ", text)
-        text = html.unescape(re.sub(r"<[^<>]*>", " ", text))
-    return _one_line(text[:_TEXT])[:_EXCERPT]
-
-
-def _one_line(text: str) -> str:
-    """Return text on one line, without control characters."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -9,12 +9,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .asked import NOTHING_ASKED
-from .chat import ChatChunk, ToolCallDelta
+from .chat import ChatChunk
+from .choice import Choice, Gathering, ToolCall
+from .fields import FIRST, Fields, merged_usage
 
-__all__ = ["Answer", "Choice", "End", "Timing", "ToolCall"]
+__all__ = ["Answer", "End", "Timing"]
 
 _NOWHERE: deque[str] = deque(maxlen=0)  # for text that is not kept
-_LOOSE = 16  # pieces of a text; some 60 bytes each besides their characters
+
+# Fields of an event with a place of their own, and (obfuscation, p) padding, which hides how
+# long a text is. g4f's handle of the conversation is a secret, and no part of a completion.
+_ELSEWHERE = frozenset(
+    {
+        *("choices", "usage", "conversation", "error", "id", "model", "object"),
+        *("obfuscation", "p", "base_resp"),
+    }
+)
 
 
 class End(enum.Enum):
@@ -72,159 +82,12 @@ class Timing:
     replaced: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class ToolCall:
-    """A whole tool call; ``arguments`` is JSON text as the model wrote it, valid or not."""
-
-    index: int
-    id: str | None
-    name: str
-    arguments: str
-    type: str = "function"
-    extra_content: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of the answers of a request with ``n`` above 1."""
-
-    index: int
-    text: str
-    reasoning: str
-    refusal: str
-    tool_calls: list[ToolCall]
-    finish_reason: str | None
-
-
-class _Text(list[str]):
-    """Text in pieces, joined now and then: linear in time and space however many come."""
-
-    __slots__ = ("_joined",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._joined = 0  # of the pieces, those that were joined already
-
-    def add(self, piece: str) -> None:
-        self.append(piece)
-        self.compact()
-
-    def compact(self) -> None:
-        """Join what came since the last time: a str object takes more than a word of text."""
-        if len(self) - self._joined > _LOOSE:
-            self[self._joined :] = ["".join(self[self._joined :])]
-            self._joined = len(self)
-
-    def __str__(self) -> str:
-        if len(self) > 1:
-            self[:] = ["".join(self)]
-            self._joined = 1
-        return self[0] if self else ""
-
-
-class _Call:
-    """A tool call in the making."""
-
-    __slots__ = ("arguments", "extra_content", "id", "name", "type")
-
-    def __init__(self) -> None:
-        self.id: str | None = None
-        self.name = ""
-        self.arguments = _Text()
-        self.type: str | None = None
-        self.extra_content: dict[str, Any] | None = None
-
-    def add(self, delta: ToolCallDelta) -> None:
-        self.id = self.id or delta.id
-        self.type = self.type or delta.type
-        self.extra_content = delta.extra_content or self.extra_content
-        if delta.name and delta.name != self.name and not self.arguments:
-            self.name += delta.name  # repeated by some servers, cut in two by others
-        if delta.arguments:
-            self.arguments.add(delta.arguments)
-
-
-class _Choice:
-    """A choice in the making."""
-
-    __slots__ = ("calls", "finish_reason", "keys", "reasoning", "refusal", "text")
-
-    def __init__(self) -> None:
-        self.text = _Text()
-        self.reasoning = _Text()
-        self.refusal = _Text()
-        self.finish_reason: str | None = None
-        self.calls: list[_Call] = []
-        self.keys: dict[int, _Call] = {}
-
-    def add(self, chunk: ChatChunk) -> None:
-        if chunk.content and chunk.index:
-            self.text.add(chunk.content)
-        if chunk.reasoning:
-            self.reasoning.add(chunk.reasoning)
-        if chunk.refusal:
-            self.refusal.add(chunk.refusal)
-        for delta in chunk.tool_calls:
-            self.add_call(delta)
-        if chunk.finish_reason:
-            self.finish_reason = chunk.finish_reason
-
-    def add_call(self, delta: ToolCallDelta) -> None:
-        call = self._call(delta)
-        if call is None:
-            call = _Call()
-            self.calls.append(call)
-        if delta.index is not None:
-            self.keys[delta.index] = call
-        call.add(delta)
-
-    def _call(self, delta: ToolCallDelta) -> _Call | None:
-        """Find the call a delta goes on with.
-
-        By index, as the API reference has it, unless another id comes with another name
-        (two calls under one index; an id alone changes with each delta of some servers);
-        by id where there is no index; else the last call, unless the delta names a
-        function and the last call has its arguments already.
-        """
-        if delta.index is not None:
-            call = self.keys.get(delta.index)
-            other = call and delta.name and call.id and delta.id and call.id != delta.id
-            return None if other else call
-        if delta.id:
-            return next((call for call in self.calls if call.id == delta.id), None)
-        last = self.calls[-1] if self.calls else None
-        fresh = last and delta.name and last.name and last.arguments
-        return None if fresh else last
-
-    def tool_calls(self) -> list[ToolCall]:
-        return [
-            ToolCall(
-                place,
-                call.id,
-                call.name,
-                str(call.arguments),
-                call.type or "function",
-                call.extra_content,
-            )
-            for place, call in enumerate(self.calls)
-        ]
-
-    def freeze(self, index: int) -> Choice:
-        return Choice(
-            index,
-            str(self.text),
-            str(self.reasoning),
-            str(self.refusal),
-            self.tool_calls(),
-            self.finish_reason,
-        )
-
-
 class Answer:
     """Everything an answer has said so far, and how it ended.
 
     model, provider, id: as the first chunk that names them does.
-    usage: the server's own object (token counts), the last one it sent.
+    usage: the server's own object (token counts), the last one it sent; a count that
+        a later one leaves out, or gives as zero, stays.
     conversation: g4f's handle of the conversation, opaque; in no repr and no pickle.
     end: None while the answer is under way.  skipped: malformed lines passed over.
     remembered: of a conversation's turn, whether the answer was made by one who was told
@@ -254,7 +117,8 @@ class Answer:
         self.request_id: str | None = None
         self.request = NOTHING_ASKED
         self.timing = Timing()
-        self._choices: dict[int, _Choice] = {0: _Choice()}
+        self._choices: dict[int, Gathering] = {0: Gathering()}
+        self._about: Fields | None = None
 
     @property
     def text(self) -> str:
@@ -272,48 +136,74 @@ class Answer:
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        return self._choices[0].tool_calls()
+        return self._choices[0].tool_calls(self._name)
 
     @property
     def finish_reason(self) -> str | None:
-        """As the server gave it, never invented."""
+        """As the server gave it, never invented; the last one, where it gave several."""
         return self._choices[0].finish_reason
+
+    @property
+    def logprobs(self) -> dict[str, Any] | None:
+        """The log probabilities of choice 0, of all its tokens; None where none were asked for."""
+        found = self._choices[0].logprobs
+        return None if found is None else found.plain()
 
     @property
     def choices(self) -> list[Choice]:
         """Every choice, by index."""
-        return [choice.freeze(index) for index, choice in sorted(self._choices.items())]
+        name = self._name
+        return [choice.freeze(index, name) for index, choice in sorted(self._choices.items())]
 
     @property
     def message(self) -> dict[str, Any]:
-        """Choice 0 in the wire's form, to append to a message list."""
-        message: dict[str, Any] = {"role": "assistant", "content": self.text}
-        calls = self.tool_calls
-        if calls:
-            message["content"] = self.text or None
-            message["tool_calls"] = [
-                {
-                    "id": call.id,
-                    "type": call.type,
-                    "function": {"name": call.name, "arguments": call.arguments},
-                    **({"extra_content": call.extra_content} if call.extra_content else {}),
-                }
-                for call in calls
-            ]
-        return message
+        """The message of choice 0, complete, in the wire's form.
+
+        What the server said, under its own names: reasoning in whatever field it came,
+        its signatures, annotations, images. Calls have an id, which one that came
+        without gets here, and arguments ("{}" for none). What of it goes back in a
+        history is Conversation's business: some servers demand fields that others refuse.
+        """
+        return self._choices[0].message(self._name)
+
+    @property
+    def completion(self) -> dict[str, Any]:
+        """The whole answer in the shape of a ``chat.completion``: all that was said, merged.
+
+        The same as ``stream=False`` gives. How the chunks are merged stands in fields.py;
+        left out are padding (``obfuscation``) and g4f's ``conversation``, a secret.
+        """
+        name = self._name
+        about = {} if self._about is None else self._about.plain()
+        groq = about.pop("x_groq", None)
+        if isinstance(groq, dict):  # its usage has its place
+            about |= (
+                {"x_groq": rest} if (rest := {k: groq[k] for k in groq if k != "usage"}) else {}
+            )
+        choices = sorted(self._choices.items())
+        return {
+            "id": self.id,
+            "object": "chat.completion",
+            "created": about.pop("created", None),
+            "model": self.model,
+            **about,
+            "choices": [choice.completion(index, name) for index, choice in choices],
+            "usage": self.usage,
+        }
+
+    @property
+    def _name(self) -> str:
+        """What tells this answer from others."""
+        created = None if self._about is None else self._about.get("created")
+        return f"{self.id} {created}"
 
     def absorb(self, chunk: ChatChunk) -> None:
         """Take in a chunk, but for the text of choice 0, which counts when handed out."""
-        if (
-            chunk.index
-            or chunk.reasoning
-            or chunk.tool_calls
-            or chunk.finish_reason
-            or chunk.refusal
-        ):
-            if chunk.index not in self._choices:
-                self._choices[chunk.index] = _Choice()
-            self._choices[chunk.index].add(chunk)
+        if chunk.plain:
+            return
+        if chunk.index not in self._choices:
+            self._choices[chunk.index] = Gathering()
+        self._choices[chunk.index].add(chunk)
         if self.model is None:
             self.model = chunk.model
         if self.provider is None:
@@ -321,11 +211,14 @@ class Answer:
         if self.id is None:
             self.id = chunk.id
         if chunk.usage:
-            self.usage = chunk.usage
-        if "conversation" in chunk.raw:
-            handle = chunk.raw["conversation"]
-            if isinstance(handle, dict) and handle:
-                self.conversation = handle
+            self.usage = merged_usage(self.usage, chunk.usage)
+        event = chunk.raw
+        if _is_first_of(chunk, event.get("choices")):
+            self._about = self._about or Fields(pieces=False)
+            self._about.add(event, skip=_ELSEWHERE, first=FIRST)
+        handle = event.get("conversation")
+        if isinstance(handle, dict) and handle:
+            self.conversation = handle
 
     @property
     def pieces(self) -> MutableSequence[str]:
@@ -354,3 +247,11 @@ class Answer:
             f"<{type(self).__name__} end={self.end and self.end.name} text={shown!r} "
             f"finish_reason={self.finish_reason!r}>"
         )
+
+
+def _is_first_of(chunk: ChatChunk, choices: Any) -> bool:
+    """True for the first chunk of its event, which speaks for what stands beside the choices."""
+    if not isinstance(choices, list) or len(choices) < 2:
+        return True
+    first = next((choice for choice in choices if isinstance(choice, dict)), None)
+    return first is chunk.choice or first is None

@@ -12,54 +12,44 @@ say nothing new but their text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
-import orjson
-
-from ..errors import (
-    CopilotError,
-    EventTooLargeError,
-    Hint,
-    MalformedDataError,
-    StreamError,
-    UnexpectedContentError,
-)
-from .chat import (
-    NO_MESSAGE,
-    ChatChunk,
-    ServerError,
-    read_chunks,
-    read_error,
-    read_object,
-    without_lone_surrogates,
-)
+from ..errors import CopilotError, EventTooLargeError, MalformedDataError, StreamError
+from .chat import ChatChunk, read_chunks
+from .failures import NO_MESSAGE, ServerError, names_failure, read_error, server_error
+from .form import BodyForm, type_name
 from .g4f import G4FFailure, g4f_failure
+from .halves import Halves
 from .handle import handle_from
-from .plain import PlainDelta
+from .heard import Heard
+from .objects import is_heavy, loads, read_object
+from .plain import PlainDelta, plain_payloads
 from .sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
-from .text import visible
+from .text import excerpt, visible
 
 __all__ = ["DeltaDecoder"]
 
 _DONE = "[DONE]"
 _NOT_G4F = G4FFailure()
-_BOM = b"\xef\xbb\xbf"
-_EXCERPT = 300  # bytes of an unexpected body that an error quotes
+_LONGEST_WORD = 300  # bytes; what is longer is not [DONE], blanks around it or not
 
 
 class DeltaDecoder:
     """Decodes one body. Ask for texts() or chunks(), not both, then once for rest().
 
+    n: choices the request asked for.
+    media_type: what the response calls itself, for errors; bytes decide how it is read.
+
     told:     chunks that hold more than plain text; texts() puts them here, the caller
               takes them out.
-    media_type: what the response calls itself, for errors; bytes decide how it is read.
     failure:  the error to raise once the deltas before it were handed out.
-    done:     [DONE] was seen; what follows it is ignored.
-    finished: every choice seen has its finish_reason, the first one among them.
-    complete: the answer is whole; [DONE] vouches for choices that lack theirs.
+    done:     [DONE] was seen, and vouches for the answer; what follows it is ignored.
+    ended:    no later byte of the body can change the answer.
+    finished: every choice asked for has its finish reason, and something was said. More of
+              the answer may come all the same, and takes that back.
+    complete: the answer is whole; [DONE] vouches for choices that lack their finish reason.
     progress: the last block brought something of the answer.
-    events:   data events read;  skipped: malformed ones passed over (strict=False).
+    events:   data events read.  skipped: malformed ones passed over (strict=False).
     """
 
     worth_learning = 8  # events; learning costs as much as reading a few
@@ -70,6 +60,7 @@ class DeltaDecoder:
         max_event_bytes: int = MAX_EVENT_BYTES,
         strict: bool = True,
         media_type: str = "text/event-stream",
+        n: int = 1,
     ) -> None:
         self.failure: CopilotError | None = None
         self.done = False
@@ -77,30 +68,36 @@ class DeltaDecoder:
         self.events = 0
         self.skipped = 0
         self.told: list[ChatChunk] = []
-        self._strict = strict
         self.media_type = media_type
+        self._strict = strict
         self._max_event_bytes = max_event_bytes
         self._sse = SSEDecoder(max_event_bytes=max_event_bytes, error_field=True)
-        self._form: Literal["unknown", "events", "document"] = "unknown"
-        self._document = bytearray()  # the body's start, or all of it if it is one document
-        self._choices: dict[int, bool] = {}  # index: has its finish_reason
-        self._halves: dict[tuple[int, str], str] = {}  # surrogates waiting for the other half
+        self._form = BodyForm(max_event_bytes)
+        self._heard = Heard(n)
+        self._first: tuple[dict[str, Any], Bytes | str] | None = None  # while no choice has come
+        self._over = False  # [DONE] was seen
+        self._halves = Halves()
         self._plain: PlainDelta | None = None
         self._alone: PlainDelta | None = None  # while the next block may be one of these alone
         self._lessons = 4  # tries left to learn what a plain delta looks like here
 
     @property
     def finished(self) -> bool:
-        return 0 in self._choices and all(self._choices.values())
+        return self._heard.finished
 
     @property
     def complete(self) -> bool:
-        return self.finished or (self.done and any(self._choices.values()))
+        return self._heard.all_finished or (self.done and self._heard.any_finished)
 
     @property
     def ended(self) -> bool:
-        """True when no later byte of the body can change the answer."""
-        return self.done or self.failure is not None
+        return self._over or self.failure is not None
+
+    @property
+    def empty(self) -> bool:
+        """True for a body that has held nothing so far but blanks and comments."""
+        said = self.events or self.skipped or self.ended or self._form.is_document
+        return not said and self._form.says_nothing and self._sse.is_idle
 
     def text_of(self, block: bytes) -> str | None:
         """Return the text of a block that is one plain delta; None: ask texts().
@@ -112,64 +109,95 @@ class DeltaDecoder:
         text = self._alone.text_of(block)
         if text is not None:
             self.events += 1
+            self._heard.plain_tail = text
+            self._heard.plain_size += len(text)
         return text
 
     def texts(self, block: bytes) -> list[str]:
         """Return the text deltas of choice 0 that block completes, none of them empty."""
         self._alone = None
         texts = self._texts_of_block(block)
-        if texts and self._sse.at_rest and not (self._halves or self.finished or self.ended):
+        goes_on = texts and self._plain is not None and self._heard.goes_on
+        if goes_on and self._sse.at_rest and not (self._halves or self.ended):
             self._alone = self._plain
         return texts
 
     def _texts_of_block(self, block: bytes) -> list[str]:
         self.progress = False
         lines = self._lines(block)
-        payloads = self._sse.plain_payloads(lines)
+        payloads = self._payloads(lines)
         if payloads is None:
             return self._texts(self._events(lines), [])
-        if self._plain is not None and not self._halves:
-            texts = self._plain.texts_of_block(lines, payloads)
+        plain = self._plain
+        if plain is not None and not self._halves:
+            texts = plain.texts_of_block(lines, payloads)
             if texts is not None:
                 self.events += len(payloads)
                 self._lessons = 4
-                self.progress = bool(texts)
+                if texts:
+                    self.progress = True
+                    self._heard.plain(texts, plain.size)
                 return texts
         return self._texts_of_payloads(payloads)
 
     def _texts_of_payloads(self, payloads: Sequence[Bytes]) -> list[str]:
-        plain = self._plain
         texts: list[str] = []
         left = iter(payloads)
+        light = not is_heavy(payloads[0])  # of one block, only the first can be large
         while not self.ended:
-            if plain is not None and not self._halves:
-                before = len(texts)
-                payload = plain.add_texts(left, texts)
-                self.events += len(texts) - before
+            plain = self._plain
+            if plain is not None and not self._halves and light:
+                added: list[str] = []
+                payload = plain.add_texts(left, added)
+                if added:
+                    texts += added
+                    self.events += len(added)
+                    self._heard.plain(added, sum(map(len, added)))
             else:
                 payload = next(left, None)
+                light = True
             if payload is None:
                 break
-            self._texts(self._read(payload, _loads(payload)), texts)
+            self._texts(self._read(payload, loads(payload)), texts)
         self.progress = self.progress or bool(texts)
-        if self._lessons and texts and self.events >= self.worth_learning:
-            self._lessons -= 1
-            self._plain = PlainDelta.learn(payloads[-1]) or plain
+        if texts:
+            self._learn(payloads[-1])
         return texts
 
     def chunks(self, block: bytes) -> list[ChatChunk]:
         """Return the chunks of every choice that block completes."""
         self.progress = False
         lines = self._lines(block)
-        payloads = self._sse.plain_payloads(lines)
+        payloads = self._payloads(lines)
         if payloads is None:
             return list(self._events(lines))
         chunks: list[ChatChunk] = []
+        plainly = 0
         for payload in payloads:
-            chunks += self._read(payload, _loads(payload))
+            event = loads(payload)
+            plain = self._plain
+            chunk = plain and not self._halves and plain.chunk_of(event)
+            if chunk:
+                self._heard.plain((chunk.content,), len(chunk.content))
+                chunks.append(chunk)
+                plainly += 1
+                continue
+            chunks += self._read(payload, event)
             if self.ended:
                 break
+        self.events += plainly
+        self.progress = self.progress or plainly > 0
+        if plainly == len(payloads):
+            self._lessons = 4
+        elif chunks:
+            self._learn(payloads[-1])
         return chunks
+
+    def _learn(self, payload: Bytes) -> None:
+        if self._lessons and self.events >= self.worth_learning and self._heard.any_choice:
+            self._lessons -= 1
+            learned = PlainDelta.learn(payload, several=self._heard.several)
+            self._plain = learned or self._plain
 
     def rest_of_texts(self, at_end: bool) -> list[str]:
         """Return the last deltas; at_end says that the body is over."""
@@ -194,7 +222,7 @@ class DeltaDecoder:
         except EventTooLargeError as error:
             events, failure = list(error.events), error
         for event in events:
-            yield from self._read(event.data, _loads(event.data), event.event)
+            yield from self._read(event.data, loads(event.data), event.event)
             if self.ended:
                 return
         if failure is not None:
@@ -208,116 +236,142 @@ class DeltaDecoder:
         odd = bool(self._halves)
         if type(event) is not dict:
             odd = True
-            text = data if isinstance(data, str) else data.decode(errors="replace")
-            if text.strip() == _DONE:
-                self.done = True
+            text = "" if len(data) > _LONGEST_WORD else excerpt(data).strip()
+            if text == _DONE:
+                self._end()
                 return []
-            if not text.strip() and name != "error":
+            if not text and name != "error" and not data.strip():
                 return []  # an empty data line: a heartbeat of some gateways
             try:
                 event = read_object(data)
             except MalformedDataError as error:
-                return self._malformed(error, text.strip(), name)
+                return self._malformed(error, name)
         self.events += 1
         named_error = name == "error"
-        reported = None
-        if named_error or "error" in event or "x_groq" in event or "choices" not in event:
-            reported = read_error(event, named_error=named_error)
         shown = _with_handle(event, data)
-        if reported is not None:
-            self._fail(reported, shown, g4f_failure(event, reported.message))
-            return []
-        chunks = read_chunks(event)
+        if (
+            named_error
+            or "error" in event
+            or "x_groq" in event
+            or "base_resp" in event
+            or not event.get("choices")
+        ):
+            reported = read_error(event, named_error=named_error)
+            if reported is not None:
+                self._fail(reported, shown, g4f_failure(event, reported.message))
+                return []
+        try:
+            return self._take_in(event, shown, odd)
+        except MalformedDataError as error:
+            return self._malformed(error, name)
+
+    def _take_in(self, event: dict[str, Any], shown: Bytes | str, odd: bool) -> list[ChatChunk]:
+        """Read an event that is no error."""
+        heard = self._heard
+        chunks = read_chunks(event, several=heard.several)
         if odd:
-            chunks = [self._with_whole_characters(chunk) for chunk in chunks]
+            chunks = [self._halves.whole(chunk) for chunk in chunks]
+        if len(chunks) > 1 and not heard.several:
+            heard.several = True
+            self._plain = None
+        if not chunks[0].choice:
+            self._first = self._first or (event, excerpt(shown))
+        else:
+            heard.progress = False
+            chunks = [heard.note(chunk) for chunk in chunks]
+            self.progress = self.progress or heard.progress
         for chunk in chunks:
-            self._note(chunk, event)
-            if chunk.finish_reason == "error":  # OpenRouter, with the error in the choice
-                self._fail_choice(event, shown)
+            if chunk.finish_reason and names_failure(chunk.finish_reason):
+                self._fail_choice(chunk, shown)
+        if self._plain is not None and not self._plain.agrees_with(event):
+            self._plain = None
         return chunks
 
-    def _fail_choice(self, event: dict[str, Any], data: Bytes | str) -> None:
-        choices = (choice for choice in event["choices"] if isinstance(choice, dict))
-        errors = (read_error({**choice, "choices": []}) for choice in choices)
-        error = next(filter(None, errors), None)
-        self._fail(error or ServerError('its finish_reason is "error"'), data)
+    def _end(self) -> None:
+        """[DONE]: the answer is over, if there was one."""
+        self._over = True
+        self.done = not self._heard.first_is_mute
+        self._check_for_a_choice()
 
-    def _note(self, chunk: ChatChunk, event: dict[str, Any]) -> None:
-        if chunk.finish_reason:
-            self._choices[chunk.index] = True
-        elif chunk.index not in self._choices and event.get("choices"):
-            self._choices[chunk.index] = False
-        if (
-            chunk.content
-            or chunk.reasoning
-            or chunk.tool_calls
-            or chunk.finish_reason
-            or chunk.refusal
-        ):
-            self.progress = True
+    def _check_for_a_choice(self) -> None:
+        """Fail where events came and none had a choice, which is no answer at all."""
+        if self._first is None or self._heard.any_choice or self.failure is not None:
+            return
+        event, shown = self._first
+        error = server_error(event)
+        came = (
+            "its one event has" if self.events == 1 else f"none of its {self.events:,} events has"
+        )
+        self.failure = self._error(
+            error, shown, f"the server sent no answer: {came} no choice; it says: {error.message}"
+        )
 
-    def _malformed(self, error: MalformedDataError, text: str, name: str) -> list[ChatChunk]:
+    def _fail_choice(self, chunk: ChatChunk, shown: Bytes | str) -> None:
+        """Fail for a finish reason that names a failure, with the error beside it, if any."""
+        error = read_error({**chunk.choice, "choices": []})
+        reason = excerpt(chunk.finish_reason or "")
+        self._fail(error or ServerError(f'its finish_reason is "{visible(reason)}"'), shown)
+        if self.failure is not None and error is None and reason != "error":
+            self.failure.code = reason
+
+    def _malformed(self, error: MalformedDataError, name: str) -> list[ChatChunk]:
         if name == "error":
-            self._fail(ServerError(visible(text[:_EXCERPT])), text)
+            self._fail(ServerError(visible((error.body or "").strip())), error.body or "")
         elif self._strict:
             self.failure = error
         else:
             self.skipped += 1
         return []
 
-    def _fail(self, error: ServerError, data: Bytes | str, g4f: G4FFailure = _NOT_G4F) -> None:
-        text = data if isinstance(data, str) else data[: 4 * _EXCERPT].decode(errors="replace")
+    def _fail(self, error: ServerError, shown: Bytes | str, g4f: G4FFailure = _NOT_G4F) -> None:
         code = f" (code {error.code})" if error.code else ""
-        self.failure = StreamError(
-            f"the server put an error into its answer{code}: {error.message or NO_MESSAGE}",
+        said = error.message or NO_MESSAGE
+        self.failure = self._error(
+            error, shown, f"the server put an error into its answer{code}: {said}", g4f
+        )
+
+    def _error(
+        self,
+        error: ServerError,
+        shown: Bytes | str,
+        message: str,
+        g4f: G4FFailure = _NOT_G4F,
+    ) -> StreamError:
+        return StreamError(
+            message,
             hint=g4f.hint,
             type=error.type or g4f.type,
             provider=g4f.provider,
             code=error.code,
-            body=without_lone_surrogates(text[:_EXCERPT]),
+            body=excerpt(shown),
+            retry_after=error.retry_after,
+            passing=error.passing,
         )
 
-    # -------------------------------------------------------------- the body's form
+    # -------------------------------------------------------------- the body
 
     def _lines(self, block: bytes) -> Bytes:
-        """Return whole lines of an event stream; keep the bytes of anything else."""
-        if not self._document and block.startswith(b"data:"):
-            self._form = "events"  # nearly always, and then nothing has to be looked at
-        if self._form == "events":
-            if len(self._document) < _EXCERPT:
-                self._document += block[:_EXCERPT]
-            return self._sse.take_lines(block)
-        self._document += block
-        if self._form == "unknown":
-            start = bytes(self._document[:64]).removeprefix(_BOM).lstrip()
-            if len(self._document) < 64 and (not start or _BOM.startswith(start)):
-                return b""
-            if start[:1] not in (b"{", b"[", b"<"):
-                self._form = "events"
-                block = bytes(self._document)
-                del self._document[_EXCERPT:]
-                return self._sse.take_lines(block)
-            self._form = "document"
-        self.progress = True
-        if self._is_html and len(self._document) > _EXCERPT:
-            self.failure = self._unexpected("HTML")
-        elif len(self._document) > self._max_event_bytes:
-            self.failure = EventTooLargeError(
-                f"the answer is one document of more than {self._max_event_bytes:,} bytes",
-                hint=Hint("if the server means it, raise {option}", "max_event_bytes"),
-                limit=self._max_event_bytes,
-            )
-        return b""
+        """Return whole lines of an event stream; the bytes of anything else are kept."""
+        form = self._form
+        block = form.take(block, self.media_type)
+        if form.is_document:
+            self.progress = True
+            self.failure = self.failure or form.failure
+            return b""
+        return self._sse.take_lines(block)
+
+    def _payloads(self, lines: Bytes) -> Sequence[Bytes] | None:
+        """Return the data of lines that are plain events alone; None: see _events()."""
+        return plain_payloads(self._sse, lines)
 
     def _rest(self, at_end: bool) -> Iterable[ChatChunk]:
         if at_end and not self.ended:
-            if self._form == "document":
+            if self._form.is_document:
                 yield from self._read_document()
             else:
                 yield from self._read_unfinished()
-        for (index, field), _ in list(self._halves.items()):
-            yield replace(ChatChunk(index=index), **{field: "\ufffd"})  # type: ignore[arg-type]  # a text field's name
-        self._halves.clear()
+            self._check_for_a_choice()
+        yield from self._halves.rest()
 
     def _read_unfinished(self) -> Iterable[ChatChunk]:
         """Read what stands after the last blank line, where it can be read.
@@ -331,73 +385,26 @@ class DeltaDecoder:
         for event in unfinished:
             strict, self._strict = self._strict, False
             skipped = self.skipped
-            yield from self._read(event.data, _loads(event.data), event.event)
+            yield from self._read(event.data, loads(event.data), event.event)
             self._strict, self.skipped = strict, skipped
-        labelled = self._type == "text/event-stream"
-        if not (self.events or self.ended or labelled) and self._document.strip():
-            self.failure = self._unexpected("something that is not an event stream")
+        labelled = type_name(self.media_type) == "text/event-stream"
+        if not (self.events or self.ended or labelled or self._form.is_blank):
+            self.failure = self._form.unexpected(
+                "something that is not an event stream", self.media_type
+            )
 
     def _read_document(self) -> Iterable[ChatChunk]:
+        data = self._form.document()
         try:
-            document = read_object(bytes(self._document))
+            document = read_object(data)
         except MalformedDataError:
-            self.failure = self._unexpected(
-                "HTML" if self._is_html else "something that is not a JSON object"
-            )
+            self.failure = self._form.unexpected(self._form.kind, self.media_type)
             return
         choices = document.get("choices")
-        if read_error(document) is None and not (isinstance(choices, list) and choices):
-            self.failure = self._unexpected("JSON that is not a completion")
+        if read_error(document) is None and not (choices and isinstance(choices, list | dict)):
+            self.failure = self._form.unexpected("JSON that is not a completion", self.media_type)
             return
-        yield from self._read(bytes(self._document), _loads(bytes(self._document)))
-
-    @property
-    def _type(self) -> str:
-        kind = self.media_type.partition(";")[0].strip().lower()
-        return visible(kind) or "application/octet-stream"
-
-    @property
-    def _is_html(self) -> bool:
-        return bytes(self._document[:64]).removeprefix(_BOM).lstrip().startswith(b"<")
-
-    def _unexpected(self, what: str) -> UnexpectedContentError:
-        text = self._document[:_EXCERPT].decode(errors="replace")
-        return UnexpectedContentError(
-            f"the server answered with {what} ({self._type}): {text[:120]!r}",
-            hint=Hint(
-                "check that {option} leads to a chat-completions API (it usually ends in /v1)",
-                "base_url",
-            ),
-            body=text,
-        )
-
-    # -------------------------------------------------------------- characters in two halves
-
-    def _with_whole_characters(self, chunk: ChatChunk) -> ChatChunk:
-        """Join surrogate halves that came in two deltas; the lone one becomes U+FFFD."""
-        whole: dict[str, Any] = {
-            field: self._whole(chunk.index, field, getattr(chunk, field))
-            for field in ("content", "reasoning", "refusal")
-        }
-        calls = tuple(
-            replace(call, arguments=without_lone_surrogates(call.arguments))
-            for call in chunk.tool_calls
-        )
-        names: dict[str, Any] = {
-            field: value and without_lone_surrogates(value)
-            for field in ("finish_reason", "id", "model", "provider")
-            if (value := getattr(chunk, field))
-        }
-        return replace(chunk, tool_calls=calls, **whole, **names)
-
-    def _whole(self, index: int, field: str, text: str) -> str:
-        if not text:
-            return text
-        text = self._halves.pop((index, field), "") + text
-        if "\ud800" <= text[-1] <= "\udbff":
-            self._halves[index, field] = text[-1]
-            text = text[:-1]
-        return without_lone_surrogates(text)
+        yield from self._read(data, loads(data))
 
 
 def _with_handle(event: dict[str, Any], data: Bytes | str) -> Bytes | str:
@@ -409,13 +416,3 @@ def _with_handle(event: dict[str, Any], data: Bytes | str) -> Bytes | str:
         return data
     event["conversation"] = handle_from(event["conversation"], data)
     return b""
-
-
-def _loads(data: Bytes | str) -> Any:
-    """Return what orjson reads, or None where it does not: read_object() may yet."""
-    if len(data) == len(_DONE):
-        return None  # most likely it is [DONE]; raising for it costs more than an event
-    try:
-        return orjson.loads(data)
-    except ValueError:
-        return None

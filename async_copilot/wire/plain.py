@@ -1,7 +1,7 @@
 """The short cuts for text deltas that say nothing new but their text. No I/O.
 
-Nearly all of a stream is made of them. Neither short cut skips a rule: each proves that
-the exact way (deltas) would have given the same, and otherwise hands over to it.
+Nearly all of a stream is made of them. No short cut skips a rule: each proves that the
+exact way (deltas) would have given the same, and otherwise hands over to it.
 """
 
 from __future__ import annotations
@@ -13,18 +13,55 @@ from typing import Any
 
 import orjson
 
+from ..errors import MalformedDataError
+from .answer import Answer
 from .chat import ChatChunk, read_chunks
-from .sse import Bytes
+from .failures import read_error
+from .fields import FIRST
+from .sse import Bytes, SSEDecoder
 
-__all__ = ["PlainDelta"]
+__all__ = ["PlainDelta", "plain_payloads"]
 
-# What else an event with choices can tell at any time, and what only the first one that does.
-_TOLD = ("conversation", "error", "usage", "x_groq")
-_TOLD_ONCE = ("id", "model", "provider")
+# Of an event with choices, what no short cut needs to look at, and no answer keeps.
+_UNSEEN = frozenset({"object", "obfuscation", "p"})
 
 _CONTENT = re.compile(rb'"content": ?("(?:[^"\\\x00-\x1f]++|\\.)*")')
 _LONGEST = 16 * 1024  # bytes; a larger event is no example of many small ones
 _PROBE = "\x02probe\x03"
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
+
+
+def plain_payloads(decoder: SSEDecoder, lines: Bytes) -> Sequence[Bytes] | None:
+    """Split lines made only of ``data: X`` and a blank line, over and over, into Xs.
+
+    lines: what decoder.take_lines() has returned.
+    None where anything else is in lines, or an event is already under way: then
+    decoder.interpret() must read them. Each LF is accounted for: two an event, none in an
+    X, so that an X is exactly what interpret() would have given, as bytes.
+    """
+    if not (lines.startswith(b"data: ") and lines.endswith(b"\n\n")):
+        return None
+    if not decoder.between_events or len(lines) > decoder.max_event_bytes:
+        return None
+    if isinstance(lines, bytearray):
+        return _after_large(decoder, lines)
+    payloads = lines.split(b"\n\ndata: ")
+    payloads[-1] = payloads[-1][:-2]
+    payloads[0] = payloads[0][6:]
+    return payloads if lines.count(b"\n") == 2 * len(payloads) else None
+
+
+def _after_large(decoder: SSEDecoder, lines: bytearray) -> Sequence[Bytes] | None:
+    """The same where the first event is large: what is around it is cut off in place."""
+    end = lines.find(b"\n")
+    if not lines.startswith(b"\n\n", end):
+        return None
+    rest = bytes(lines[end + 2 :])
+    payloads = plain_payloads(decoder, rest) if rest else []
+    if payloads is None:
+        return None
+    del lines[end:], lines[:6]
+    return [lines, *payloads]
 
 
 class PlainDelta:
@@ -39,24 +76,40 @@ class PlainDelta:
     - as objects, made when the first does not do: the names of its fields, and the
       values of those that matter, for streams in which others (a time, padding, an id
       that is known already) change all along.
+
+    size: characters of the texts returned last.
     """
 
-    __slots__ = ("_after", "_before", "_between", "_fields", "_foot", "_head")
+    __slots__ = (
+        "_after",
+        "_before",
+        "_between",
+        "_event",
+        "_fields",
+        "_foot",
+        "_head",
+        "_usage",
+        "size",
+    )
 
-    def __init__(self, before: Bytes, after: Bytes) -> None:
+    def __init__(self, before: Bytes, after: Bytes, event: dict[str, Any]) -> None:
         self._before = before
         self._after = after
         self._between = after + b"\n\ndata: " + before
         self._head = b"".join((b"data: ", before, b'"'))
         self._foot = b"".join((b'"', after, b"\n\n"))
+        self._event = event  # its content is null
+        self._usage: dict[str, Any] | None = None  # the same in each of them
         self._fields: tuple[list[str], Callable[[dict[str, Any]], Any], Any] | None = None
+        self.size = 0
 
     @classmethod
-    def learn(cls, payload: Bytes) -> PlainDelta | None:
+    def learn(cls, payload: Bytes, *, several: bool = False) -> PlainDelta | None:
         """Return the form of an event that says nothing but its text, or None.
 
         payload: of an event that was read the exact way, and was no error. What it told
         besides (a model, a handle) is known, and says nothing new in another like it.
+        several: as read_chunks() has it.
         """
         found = _CONTENT.search(payload) if len(payload) < _LONGEST else None
         if found is None:
@@ -65,16 +118,19 @@ class PlainDelta:
         try:
             event = orjson.loads(payload)
             probe = orjson.loads(before + orjson.dumps(_PROBE) + after)
-            (chunk,) = read_chunks(probe)
+            (chunk,) = read_chunks(probe, several=several)
             (choice,) = probe["choices"]
-            nothing_else = chunk == ChatChunk(
-                _PROBE, model=chunk.model, provider=chunk.provider, id=chunk.id, raw=probe
-            )
+            known = (chunk.usage, chunk.model, chunk.provider, chunk.id, probe, choice)
+            nothing_else = chunk == ChatChunk(_PROBE, "", "", (), None, 0, *known)
+            if not nothing_else or "message" in choice or read_error(probe) or _adds_up(chunk):
+                return None
             choice["delta"]["content"] = event["choices"][0]["delta"]["content"]
-            same = probe == event
-        except (ValueError, LookupError, TypeError, RecursionError):
+            if probe != event:
+                return None
+            choice["delta"]["content"] = None
+        except (ValueError, LookupError, TypeError, RecursionError, MalformedDataError):
             return None
-        return cls(before, after) if nothing_else and same else None
+        return cls(before, after, probe)
 
     def text_of(self, block: Bytes) -> str | None:
         """Return the text of a block that is one such event and no more, or None.
@@ -108,7 +164,7 @@ class PlainDelta:
         strings = b",\n".join([payload[start:stop] for payload in payloads])
         try:
             texts: list[str] = orjson.loads(b"[%b]" % strings)
-            "".join(texts)  # raises TypeError unless all are str
+            self.size = len("".join(texts))  # raises TypeError unless all are str
         except (ValueError, TypeError):
             return None
         if len(texts) != len(payloads):
@@ -133,12 +189,88 @@ class PlainDelta:
             return payload
         return None
 
+    def chunk_of(self, event: Any) -> ChatChunk | None:
+        """Return the chunk of such an event, or None."""
+        names, told, values = self._fields = self._fields or self._as_objects()
+        try:
+            choice = event["choices"][0]
+            delta = choice["delta"]
+            text = delta["content"]
+            if type(text) is not str or not text or list(event) != names:
+                return None
+            delta["content"] = None
+            same = told(event) == values
+            delta["content"] = text
+        except (LookupError, TypeError, RecursionError):
+            return None
+        if not same:
+            return None
+        return ChatChunk(
+            text,
+            usage=self._usage,
+            model=_name(event.get("model")),
+            provider=_name(event.get("provider")),
+            id=_name(event.get("id")),
+            raw=event,
+            choice=choice,
+            plain=True,
+        )
+
+    def agrees_with(self, event: dict[str, Any]) -> bool:
+        """False for an event that tells another value than this form, which says it no more.
+
+        The last value of a field counts. One that was told outside of this form would be
+        hidden by the short cut when the form comes again.
+        """
+        mine, its = self._event, event
+        if not _agree(mine, its, _UNSEEN | FIRST | {"choices"}):
+            return False
+        choices = its.get("choices")
+        for choice in choices if isinstance(choices, list) else ():
+            if not isinstance(choice, dict):
+                continue
+            (own,) = mine["choices"]
+            delta = choice.get("delta")
+            if not _agree(own, choice, frozenset({"delta", "index"})):
+                return False
+            if isinstance(delta, dict) and not _agree(own["delta"], delta, frozenset({"content"})):
+                return False
+        return True
+
     def _as_objects(self) -> tuple[list[str], Callable[[dict[str, Any]], Any], Any]:
-        event: dict[str, Any] = orjson.loads(self._before + b"null" + self._after)
-        unknown = [name for name in _TOLD_ONCE if not _is_name(event.get(name))]
-        told = itemgetter("choices", *(name for name in (*_TOLD, *unknown) if name in event))
+        event = self._event
+        self._usage = read_chunks(event)[0].usage
+        aside = {"choices", *_UNSEEN, *(name for name in FIRST if _is_known(name, event))}
+        told = itemgetter("choices", *(name for name in event if name not in aside))
         return list(event), told, told(event)
 
 
-def _is_name(value: Any) -> bool:
-    return type(value) is str and value != ""
+def _agree(mine: dict[str, Any], its: dict[str, Any], aside: frozenset[str]) -> bool:
+    try:
+        return all(
+            name in aside or mine[name] in _NOTHING or value in _NOTHING or mine[name] == value
+            for name, value in its.items()
+            if name in mine
+        )
+    except RecursionError:
+        return False
+
+
+def _adds_up(chunk: ChatChunk) -> bool:
+    """True where hearing the same twice is more than hearing it once (lists, text in pieces)."""
+    once, twice = Answer(), Answer()
+    once.absorb(chunk)
+    twice.absorb(chunk)
+    twice.absorb(chunk)
+    return once.completion != twice.completion
+
+
+def _is_known(name: str, event: dict[str, Any]) -> bool:
+    """True for a name of the stream that counts the first time, and has a value here."""
+    if name == "created":
+        return event.get(name) is not None
+    return _name(event.get(name)) is not None
+
+
+def _name(value: Any) -> str | None:
+    return value if value and type(value) is str else None

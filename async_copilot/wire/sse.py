@@ -14,11 +14,11 @@ character, so decoding line by line gives what decoding the whole stream gives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import EventTooLargeError, Hint
+from .text import BOM
 
 __all__ = ["MAX_EVENT_BYTES", "Bytes", "SSEDecoder", "ServerSentEvent"]
 
@@ -28,7 +28,6 @@ Bytes: TypeAlias = bytes | bytearray
 # Thirty times the largest event measured on a real server (an inline image, 1.2 MB).
 MAX_EVENT_BYTES = 32 * 2**20
 
-_BOM = b"\xef\xbb\xbf"
 _LARGE = 64 * 1024  # bytes; below it a copy costs less than care does
 
 
@@ -55,6 +54,11 @@ class SSEDecoder:
         being read. More raises EventTooLargeError.
     error_field: read the line ``error: X``, which llama.cpp's server has been known to
         send and the specification ignores, as ``event: error`` with X for its data.
+
+    last_event_id: what a client that reconnects sends as ``Last-Event-ID``, "" for none.
+    retry: milliseconds to wait before reconnecting, as the stream has last set it; None
+        for never. Both are set by blocks without data too, which dispatch no event
+        (9.2.6: the id at the blank line, the time at once).
     """
 
     __slots__ = (
@@ -65,16 +69,19 @@ class SSEDecoder:
         "_failed",
         "_held",
         "_id",
-        "_max_event_bytes",
+        "_id_changed",
         "_retry",
         "_start",
         "_tail",
+        "last_event_id",
+        "max_event_bytes",
+        "retry",
     )
 
     def __init__(
         self, *, max_event_bytes: int = MAX_EVENT_BYTES, error_field: bool = False
     ) -> None:
-        self._max_event_bytes = max_event_bytes
+        self.max_event_bytes = max_event_bytes
         self._error_field = error_field
         self._start = True  # a BOM may still come
         self._after_cr = False  # the last block ended in CR: an LF belongs to it
@@ -84,7 +91,10 @@ class SSEDecoder:
         self._failed = False
         self._event: Bytes = b""
         self._id: Bytes = b""
+        self._id_changed = False
         self._retry: int | None = None
+        self.last_event_id = ""
+        self.retry: int | None = None
 
     def feed(self, block: bytes) -> list[ServerSentEvent]:
         """Take the next bytes of the body, return the events they complete.
@@ -108,8 +118,18 @@ class SSEDecoder:
         under_way = self._tail or self._data or self._event or self._after_cr
         return not (under_way or self._start or self._failed)
 
-    # The two stages of feed(), and the short cut between them. The chat layer calls
-    # them one by one, to hand orjson bytes that were never made into str.
+    @property
+    def between_events(self) -> bool:
+        """True when no field of an event has been read: the next line begins one."""
+        return not (self._data or self._event)
+
+    @property
+    def is_idle(self) -> bool:
+        """True when nothing is held that the next line could make an event of."""
+        return self.between_events and (not self._tail or self._tail.startswith(b":"))
+
+    # The two stages of feed(). The chat layer calls them one by one, to hand orjson bytes
+    # that were never made into str.
 
     def take_lines(self, block: bytes) -> Bytes:
         """Return the whole lines that block completes, each ended by one LF."""
@@ -131,36 +151,6 @@ class SSEDecoder:
         self._tail += block[cut:]
         return lines
 
-    def plain_payloads(self, lines: Bytes) -> Sequence[Bytes] | None:
-        """Split lines made only of ``data: X`` and a blank line, over and over, into Xs.
-
-        None where anything else is in lines, or an event is already under way: then
-        interpret() must read them. Each LF is accounted for: two an event, none in an X,
-        so that an X is exactly what interpret() would have given, as bytes.
-        """
-        if not (lines.startswith(b"data: ") and lines.endswith(b"\n\n")):
-            return None
-        if self._data or self._event or len(lines) > self._max_event_bytes:
-            return None
-        if isinstance(lines, bytearray):
-            return self._after_large(lines)
-        payloads = lines.split(b"\n\ndata: ")
-        payloads[-1] = payloads[-1][:-2]
-        payloads[0] = payloads[0][6:]
-        return payloads if lines.count(b"\n") == 2 * len(payloads) else None
-
-    def _after_large(self, lines: bytearray) -> Sequence[Bytes] | None:
-        """The same where the first event is large: what is around it is cut off in place."""
-        end = lines.find(b"\n")
-        if not lines.startswith(b"\n\n", end):
-            return None
-        rest = bytes(lines[end + 2 :])
-        payloads = self.plain_payloads(rest) if rest else []
-        if payloads is None:
-            return None
-        del lines[end:], lines[:6]
-        return [lines, *payloads]
-
     def interpret(self, lines: Bytes) -> list[ServerSentEvent]:
         """Process whole LF-ended lines by 9.2.6, return the events dispatched."""
         events: list[ServerSentEvent] = []
@@ -173,12 +163,12 @@ class SSEDecoder:
             if not line:
                 self._dispatch(events)
                 continue
-            if self._held + len(line) > self._max_event_bytes:
+            if self._held + len(line) > self.max_event_bytes:
                 raise self._too_large(events)
             if not line.startswith(b":"):
                 self._process(line)
         tail = 0 if self._start else len(self._tail)
-        if tail and self._held + tail > self._max_event_bytes:
+        if tail and self._held + tail > self.max_event_bytes:
             raise self._too_large(events)
         return events
 
@@ -199,18 +189,22 @@ class SSEDecoder:
             self._event = value
         elif field == b"id" and b"\0" not in value:
             self._id = value
+            self._id_changed = True
         elif field == b"retry" and value.isdigit() and len(value) < 640:
             # bytes.isdigit() knows ASCII digits only; int() refuses absurd lengths.
-            self._retry = int(value)
+            self.retry = self._retry = int(value)
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
+        if self._id_changed:
+            self.last_event_id = self._id.decode(errors="replace")
+            self._id_changed = False
         if self._data:
             del self._data[-1:]  # the last value's LF
             events.append(
                 ServerSentEvent(
                     self._event.decode(errors="replace") or "message",
                     self._data.decode(errors="replace"),
-                    self._id.decode(errors="replace"),
+                    self.last_event_id,
                     self._retry,
                 )
             )
@@ -232,19 +226,19 @@ class SSEDecoder:
     def _without_bom(self, block: bytes) -> bytes:
         if self._tail:
             block = bytes(self._take_tail(block))
-        if len(block) < len(_BOM) and _BOM.startswith(block):
+        if len(block) < len(BOM) and BOM.startswith(block):
             self._tail += block
             return b""
         self._start = False
-        return block.removeprefix(_BOM)
+        return block.removeprefix(BOM)
 
     def _too_large(self, events: list[ServerSentEvent]) -> EventTooLargeError:
         self._failed = True
         self._tail.clear()
         self._data.clear()
         return EventTooLargeError(
-            f"an event of the stream is larger than {self._max_event_bytes:,} bytes",
+            f"an event of the stream is larger than {self.max_event_bytes:,} bytes",
             hint=Hint("if the server means it, raise {option}", "max_event_bytes"),
-            limit=self._max_event_bytes,
+            limit=self.max_event_bytes,
             events=events,
         )

@@ -89,8 +89,7 @@ def test_of_several_choices_the_first_is_shown(option: str) -> None:
         {"index": index, "delta": {"content": text}, "finish_reason": "stop"}
         for index, text in enumerate(["First", "Second"])
     ]
-    events = (json.dumps({"choices": [choice]}) for choice in reversed(choices))
-    body = "".join(f"data: {event}\n\n" for event in events)
+    body = f"data: {json.dumps({'choices': choices[::-1]})}\n\n"
     with served(FakeAnswer(body=body, headers={"Content-Type": "text/event-stream"})) as server:
         done = inside("Hi", option, "--url", server.url)
     assert (done.stdout, done.returncode) == ("First\n", 0)

@@ -7,9 +7,9 @@ that are too large to be read byte by byte.
 from __future__ import annotations
 
 from . import azure, g4f, gemini, hosted, litellm, llama, ollama, openai, sloppy, vllm
-from .row import Row
+from .row import ANY_ID, Row
 
-__all__ = ["LARGE", "TABLE", "Row"]
+__all__ = ["ANY_ID", "LARGE", "TABLE", "Row"]
 
 TABLE: dict[str, list[Row]] = {
     "g4f": g4f.ROWS,

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from async_copilot.errors import CopilotError
-from async_copilot.wire.answer import Answer, Choice, End
+from async_copilot.wire.answer import Answer, End
 from async_copilot.wire.chat import ChatChunk
+from async_copilot.wire.choice import Choice
 from async_copilot.wire.deltas import DeltaDecoder
-from async_copilot.wire.sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
+from async_copilot.wire.sse import MAX_EVENT_BYTES, Bytes
 
 __all__ = ["Decoded", "by_event", "bytewise", "cut_at_random", "decode", "decode_chunks"]
 
@@ -28,17 +29,11 @@ class Decoded:
     model: str | None
     provider: str | None
     id: str | None
+    completion: dict[str, Any]
     end: End
     error: tuple[type[CopilotError], str, str | None, str | None, str | None] | None
     events: int
     skipped: int
-
-
-class _ExactSSEDecoder(SSEDecoder):
-    """The event stream without its short cut."""
-
-    def plain_payloads(self, _lines: Bytes) -> None:
-        return None
 
 
 class _EagerDecoder(DeltaDecoder):
@@ -47,12 +42,20 @@ class _EagerDecoder(DeltaDecoder):
     worth_learning = 0
 
 
+class _ExactDecoder(DeltaDecoder):
+    """Takes none, not even that for the event stream."""
+
+    def _payloads(self, _lines: Bytes) -> None:
+        return None
+
+
 def decode(
     blocks: Sequence[bytes],
     *,
     strict: bool = True,
     media_type: str = "text/event-stream",
     max_event_bytes: int = MAX_EVENT_BYTES,
+    n: int = 1,
     exact: Literal["", "events", "deltas"] = "",
 ) -> Decoded:
     """Read blocks as texts, with every short cut, as a Reading does.
@@ -60,11 +63,10 @@ def decode(
     exact: leave out the short cut for text deltas ("deltas"), or for events too ("events").
     """
     answer = Answer()
-    decoder = _EagerDecoder(strict=strict, media_type=media_type, max_event_bytes=max_event_bytes)
+    kind = _ExactDecoder if exact == "events" else _EagerDecoder
+    decoder = kind(strict=strict, media_type=media_type, max_event_bytes=max_event_bytes, n=n)
     if exact:
         decoder._lessons = 0
-    if exact == "events":
-        decoder._sse = _ExactSSEDecoder(max_event_bytes=max_event_bytes, error_field=True)
     texts: list[str] = []
     for block in blocks:
         text = decoder.text_of(block)
@@ -83,10 +85,16 @@ def decode_chunks(
     strict: bool = True,
     media_type: str = "text/event-stream",
     max_event_bytes: int = MAX_EVENT_BYTES,
+    n: int = 1,
+    exact: bool = False,
 ) -> tuple[Decoded, list[ChatChunk]]:
     """Read blocks as chunks, as Reply.chunks() does."""
     answer = Answer()
-    decoder = DeltaDecoder(strict=strict, media_type=media_type, max_event_bytes=max_event_bytes)
+    decoder = _EagerDecoder(
+        strict=strict, media_type=media_type, max_event_bytes=max_event_bytes, n=n
+    )
+    if exact:
+        decoder._lessons = 0
     chunks: list[ChatChunk] = []
     for block in blocks:
         chunks += decoder.chunks(block)
@@ -108,14 +116,17 @@ def _decoded(texts: list[str], answer: Answer, decoder: DeltaDecoder) -> Decoded
         end = End.COMPLETE
     else:
         end = End.DONE if decoder.done else End.TRUNCATED
+    choices = answer.choices
+    answer._choices[0].text[:] = ["".join(texts)]
     return Decoded(
         texts,
-        answer.choices,
+        choices,
         answer.usage,
         answer.conversation,
         answer.model,
         answer.provider,
         answer.id,
+        answer.completion,
         end,
         error,
         decoder.events,

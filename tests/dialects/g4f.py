@@ -93,7 +93,7 @@ def rows(scenario: str, claim: str, servers: tuple[str, ...] = EACH, **expected:
     ]
 
 
-def failed(server: str, scenario: str, says: str, texts: tuple[str, ...]) -> Row:
+def failed(server: str, scenario: str, says: str, texts: tuple[str, ...], **more: Any) -> Row:
     return row(
         server,
         scenario,
@@ -104,6 +104,7 @@ def failed(server: str, scenario: str, says: str, texts: tuple[str, ...]) -> Row
         end=End.ERROR,
         error=StreamError,
         says=says,
+        **more,
     )
 
 
@@ -219,12 +220,15 @@ FAILURES = [
         )
         for server in (FIRST, LAST)
     ),
-    failed(FIRST, "raise_mid_RuntimeError", CAFE, ("One ", "two ", "three ")),
-    failed(MIDDLE, "raise_mid_RuntimeError", CAFE, ("One ", "two ", "three ")),
+    failed(FIRST, "raise_mid_RuntimeError", CAFE, ("One ", "two ", "three "), type="RuntimeError"),
+    failed(MIDDLE, "raise_mid_RuntimeError", CAFE, ("One ", "two ", "three "), type="RuntimeError"),
     failed(LAST, "raise_mid_RuntimeError", "Request execution failed", ("One ", "two ", "three ")),
-    failed(FIRST, "raise_first_RuntimeError", CAFE, ()),
-    failed(FIRST, "surrogate", "PydanticSerializationError", ("before ",)),
-    failed(MIDDLE, "surrogate", "UnicodeEncodeError", ("before ",)),
+    failed(FIRST, "raise_first_RuntimeError", CAFE, (), type="RuntimeError"),
+    failed(
+        FIRST, "surrogate", "PydanticSerializationError", ("before ",),
+        type="PydanticSerializationError",
+    ),
+    failed(MIDDLE, "surrogate", "UnicodeEncodeError", ("before ",), type="UnicodeEncodeError"),
     failed(LAST, "surrogate", "Request execution failed", ("before ",)),
 ]  # fmt: skip
 

@@ -198,7 +198,7 @@ DEEPSEEK = [
         **DEEP_KNOWN,
     ),
     Row(
-        claim="a finish reason nobody else has is handed on as it is",
+        claim="a finish reason that names a failure does not end a whole answer",
         source="DeepSeek API reference, finish_reason",
         body=frames(
             deep({"content": "He"}), deep({"content": ""}, "insufficient_system_resource"), DONE
@@ -206,6 +206,10 @@ DEEPSEEK = [
         texts=("He",),
         chunks=2,
         finish="insufficient_system_resource",
+        end=End.ERROR,
+        error=StreamError,
+        code="insufficient_system_resource",
+        says='its finish_reason is "insufficient_system_resource"',
         **DEEP_KNOWN,
     ),
 ]
@@ -364,7 +368,7 @@ MISTRAL = [
                     {"type": "reference", "reference_ids": [0]},
                     {"type": "text", "text": "."},
                     " Indeed",
-                    7,
+                    None,
                 ]
             ),
             wind("", "stop"),

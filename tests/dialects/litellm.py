@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from async_copilot.errors import StreamError
-from async_copilot.wire.answer import Choice, End
+from async_copilot.wire.answer import End
+from async_copilot.wire.choice import Choice
 
 from .row import DONE, Row, call, frames, usage
 
@@ -74,6 +75,7 @@ ROWS = [
             DONE,
         ),
         texts=("Hel", "lo"),
+        n=2,
         others=(Choice(1, "Hello", "", "", [], "stop"),),
         chunks=6,
         **KNOWN,

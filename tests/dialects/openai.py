@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from async_copilot.errors import StreamError
-from async_copilot.wire.answer import Choice, End
+from async_copilot.wire.answer import End
+from async_copilot.wire.choice import Choice
 
 from .row import DONE, Row, call, frames, usage
 
@@ -310,6 +311,7 @@ CHOICES = [
             DONE,
         ),
         texts=("Red", " rose"),
+        n=2,
         others=(Choice(1, "Blue wine", "", "", [], "length"),),
         chunks=8,
         **KNOWN,
@@ -319,6 +321,7 @@ CHOICES = [
         source="OpenAI API reference, n: the order of choices is not promised",
         body=frames(said("Blue", 1), ends("stop", 1), said("Red", 0), ends("length", 0), DONE),
         texts=("Red",),
+        n=2,
         others=(Choice(1, "Blue", "", "", [], "stop"),),
         chunks=4,
         finish="length",
@@ -329,6 +332,7 @@ CHOICES = [
         source=REFERENCE + ": each choice has a finish_reason",
         body=frames(said("Red"), said("Blue", 1), ends()),
         texts=("Red",),
+        n=2,
         others=(Choice(1, "Blue", "", "", [], None),),
         chunks=3,
         end=End.TRUNCATED,
@@ -360,6 +364,7 @@ CHOICES = [
             DONE,
         ),
         calls=(call("f", "[0]", id="call_0"),),
+        n=2,
         others=(Choice(1, "", "", "", [call("f", "[1]", id="call_1")], "tool_calls"),),
         chunks=4,
         finish="tool_calls",

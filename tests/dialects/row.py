@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from async_copilot.errors import CopilotError
-from async_copilot.wire.answer import Choice, End, ToolCall
+from async_copilot.wire.answer import End
+from async_copilot.wire.choice import Choice, ToolCall
 
-__all__ = ["DONE", "Row", "call", "frames", "usage"]
+__all__ = ["ANY_ID", "DONE", "Row", "call", "frames", "usage"]
 
 DONE = "data: [DONE]"
+
+ANY_ID = "made here"
+"""The id of a call that came without one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -19,6 +23,7 @@ class Row:
     """A body as one server sends it, and everything that must come of it.
 
     claim: what the row shows.  source: where the shape was seen or is documented.
+    n: choices that the request asked for.
     texts: the text deltas of choice 0.  chunks: how many ChatChunks the body makes.
     others: the choices beside choice 0.
     end: by strict rules.  error: the class raised then, of which code and type are the
@@ -29,6 +34,7 @@ class Row:
     claim: str
     source: str
     body: bytes = field(repr=False)
+    n: int = 1
     texts: tuple[str, ...] = ()
     chunks: int
     reasoning: str = ""
@@ -67,7 +73,7 @@ def frames(*events: dict[str, Any] | str, spaced: bool = False, ends: str = "\n"
     return text.replace("\n", ends).encode()
 
 
-def call(name: str, arguments: str, *, id: str | None = None, index: int = 0) -> ToolCall:  # noqa: A002  # the wire's own name
+def call(name: str, arguments: str, *, id: str = ANY_ID, index: int = 0) -> ToolCall:  # noqa: A002  # the wire's own name
     return ToolCall(index, id, name, arguments)
 
 

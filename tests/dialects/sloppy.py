@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 from async_copilot.errors import MalformedDataError, StreamError, UnexpectedContentError
-from async_copilot.wire.answer import Choice, End, ToolCall
+from async_copilot.wire.answer import End
+from async_copilot.wire.choice import Choice, ToolCall
 
 from .row import DONE, Row, call, frames, usage
 
@@ -307,14 +308,14 @@ FIELDS = [
         source=SEEN,
         body=frames(
             {"choices": None},
-            {"choices": {"0": "none"}},
-            {"choices": [None, 1, "x"]},
+            {"choices": {}},
+            {"choices": [None]},
             {"choices": [{"index": 0, "delta": None}]},
-            {"choices": [{"index": 0, "delta": "Hi"}]},
-            delta(content=5),
-            delta(content={"text": "Hi"}, reasoning=7, refusal=[], tool_calls="no"),
+            {"choices": [{"index": [], "delta": {}}]},
+            delta(content=False),
+            delta(content=[], reasoning={}, refusal=[], tool_calls=False),
             delta(content="Hi"),
-            {"choices": [{"index": 0, "delta": {}, "finish_reason": 1}]},
+            {"choices": [{"index": 0, "delta": {}, "finish_reason": True}]},
             {"id": 7, "model": ["m"], "provider": {}, "usage": [1], "choices": []},
             {"x_groq": "no", "usage": {}, "choices": []},
             ENDS,
@@ -602,7 +603,7 @@ ERRORS = [
         chunks=2,
     ),
     error_row("an error that is true", frames({"error": True}), ": true"),
-    error_row("an error without a word", frames({"error": {}}), "(it gave no message)"),
+    error_row("an error without a word", frames({"error": {}}), ': {"error": {}}'),
     error_row(
         "an error inside an error",
         frames({"error": {"error": {"message": "deep"}, "code": 1.5}}),

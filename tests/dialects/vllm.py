@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from async_copilot.errors import StreamError
-from async_copilot.wire.answer import Choice, End
+from async_copilot.wire.answer import End
+from async_copilot.wire.choice import Choice
 
 from .row import DONE, Row, call, frames, usage
 
@@ -197,6 +198,7 @@ ROWS = [
             DONE,
         ),
         texts=("a",),
+        n=2,
         others=(Choice(1, "b", "", "", [], "stop"),),
         chunks=6,
         **KNOWN,

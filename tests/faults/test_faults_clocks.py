@@ -1,9 +1,10 @@
-"""The four clocks: each rings alone, at its time, and never while the caller works."""
+"""The clocks: each rings alone, at its time, and never while the caller works."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 from fault_client import KEY, ask, together
@@ -35,6 +36,7 @@ from async_copilot import (
     RateLimitError,
     SilenceTimeoutError,
     StallTimeoutError,
+    StreamError,
     Timeouts,
     TotalTimeoutError,
 )
@@ -360,20 +362,65 @@ async def test_comments_at_full_speed_leave_the_loop_to_others_and_end() -> None
     assert max(gaps) < 0.5
 
 
-async def test_silence_after_the_finish_reason_is_no_error() -> None:
-    """The answer is whole; usage and [DONE] are waited for, two seconds or one clock."""
+@pytest.mark.parametrize(
+    "timeouts", [QUIET, Timeouts(after_finish=0.1), Timeouts(silence=0.1, after_finish=None)]
+)
+async def test_silence_after_the_finish_reason_is_no_error(timeouts: Timeouts) -> None:
+    """The answer is whole; what may follow it is waited for, by a clock of its own."""
     async with FaultServer((SSE, said("Hello"), chunk(STOP), HOLD)) as server:
-        outcome = await ask(server, timeouts=QUIET)
+        outcome = await ask(server, timeouts=timeouts)
         await server.left()
-    outcome.ended(End.COMPLETE, "Hello", within=2.0)
+    outcome.ended(End.COMPLETE, "Hello", within=0.5)
 
 
-async def test_comments_after_the_finish_reason_do_not_keep_the_answer() -> None:
+async def test_comments_after_the_finish_reason_keep_the_answer_for_as_long_as_stall_says() -> None:
     noise = Repeat(chunk(b":\n\n"), every=0.03)
+    timeouts = Timeouts(silence=5, stall=0.4, after_finish=0.2)
     async with FaultServer((SSE, said("Hello"), chunk(STOP), noise)) as server:
-        outcome = await ask(server, timeouts=Timeouts(silence=5, stall=5))
+        outcome = await ask(server, timeouts=timeouts)
         await server.left(within=1.5)
-    outcome.ended(End.COMPLETE, "Hello", within=2.0)
+    assert outcome.seconds > 0.35
+    outcome.ended(End.COMPLETE, "Hello", within=1.0)
+
+
+SHORT = Timeouts(silence=5, stall=5, after_finish=0.15)
+
+
+@pytest.mark.parametrize(
+    ("steps", "text"),
+    [
+        ((chunk(STOP), 0.3, said("Hel"), said("lo"), chunk(STOP), chunk(DONE)), "Hello"),
+        ((said("Hel"), chunk(STOP), said("lo"), 0.3, said("!"), chunk(STOP), FIN), "Hello!"),
+        ((said("Hel"), chunk(STOP), 0.1, chunk(b":\n\n"), 0.1, said("lo"), chunk(DONE)), "Hello"),
+    ],
+    ids=["before anything is said", "taken back", "kept awake by a heartbeat"],
+)
+async def test_a_finish_reason_alone_does_not_end_an_answer(steps: Any, text: str) -> None:
+    async with FaultServer((SSE, *steps)) as server:
+        outcome = await ask(server, timeouts=SHORT)
+    outcome.ended(End.COMPLETE, text)
+
+
+async def test_every_choice_asked_for_has_to_finish_before_the_clock_runs() -> None:
+    one = event({"choices": [{"index": 1, "delta": {"content": "b"}, "finish_reason": "stop"}]})
+    async with FaultServer((SSE, said("a"), chunk(STOP), 0.4, chunk(one), FIN)) as server:
+        outcome = await ask(server, timeouts=SHORT, fields={"n": 2})
+    reply = outcome.ended(End.COMPLETE, "a")
+    assert [choice.text for choice in reply.choices] == ["a", "b"]
+
+
+async def test_an_answer_that_goes_on_after_its_finish_and_falls_silent_is_not_whole() -> None:
+    async with FaultServer((SSE, said("Hel"), chunk(STOP), said("lo"), HOLD)) as server:
+        outcome = await ask(server, timeouts=Timeouts(silence=0.2, after_finish=0.1))
+        await server.left()
+    outcome.failed(SilenceTimeoutError, text="Hello", within=0.5)
+
+
+async def test_an_error_that_comes_after_the_finish_reason_is_raised() -> None:
+    late = (said("Hello"), chunk(STOP), 0.2, chunk(event({"error": {"message": "moderated"}})))
+    async with FaultServer((SSE, *late, FIN)) as server:
+        outcome = await ask(server, timeouts=Timeouts(after_finish=1))
+    outcome.failed(StreamError, text="Hello", says=["moderated"], within=1.0)
 
 
 async def test_a_body_that_stays_open_after_done_does_not_keep_the_answer() -> None:

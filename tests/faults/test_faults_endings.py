@@ -20,12 +20,14 @@ from fault_script import (
     chunk,
     delta,
     event,
+    json_answer,
     said,
     sized,
 )
 from fault_server import FaultServer
 
 from async_copilot import (
+    CopilotClient,
     DisconnectedError,
     End,
     MalformedDataError,
@@ -72,8 +74,6 @@ async def test_a_whole_reply_says_which_whole_it_is(body: bytes, end: End) -> No
 @pytest.mark.parametrize(
     ("body", "text"),
     [
-        pytest.param(b"", "", id="nothing"),
-        pytest.param(b":\n\n", "", id="a-comment"),
         pytest.param(delta(None, role="assistant"), "", id="role-only"),
         pytest.param(HEL + LO, "Hello", id="text"),
         pytest.param(HEL + LO + USAGE, "Hello", id="text-and-usage"),
@@ -89,6 +89,92 @@ async def test_a_reply_with_no_end_is_truncated(body: bytes, text: str) -> None:
     strict.failed(TruncatedError, EOFError, text=text, end=End.TRUNCATED, status=200)
     assert lax.ended(End.TRUNCATED, text).finish_reason is None
     assert len(server.requests) == 2, "a truncated answer is not asked for again"
+
+
+@pytest.mark.parametrize("body", [b"", b":\n\n", b"\n: ping\n\n: ping\n\n", b"\xef\xbb\xbf"])
+async def test_a_body_that_holds_nothing_at_all_is_asked_for_again(body: bytes) -> None:
+    """llama-cpp-python answers so to a prompt beyond its context, and servers that restart."""
+    whole = sized(HEL + LO + STOP + DONE)
+    async with FaultServer((sized(body),), (sized(body),), (whole,)) as server:
+        outcome = await ask(server, max_retries=2)
+    assert outcome.ended(End.COMPLETE, "Hello").timing.retries == 2
+    async with FaultServer((sized(body),)) as server:
+        strict = await ask(server, max_retries=1)
+        lax = await ask(server, max_retries=1, strict=False)
+        once = await ask(server)
+    strict.failed(TruncatedError, text="", end=End.TRUNCATED, status=200, retries=1)
+    assert lax.ended(End.TRUNCATED, "").timing.retries == 1
+    once.failed(TruncatedError, text="", end=End.TRUNCATED)
+    assert len(server.requests) == 5
+
+
+OVERLOADS = [
+    {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}},
+    {"error": {"message": "slow down", "code": 429}},
+    {"error": {"message": "no capacity", "code": "503", "type": "server_error"}},
+    {"code": "Throttling.RateQuota", "message": "Requests rate limit exceeded"},
+    {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit exceeded"}},
+]
+
+
+@pytest.mark.parametrize("error", OVERLOADS)
+async def test_an_overload_told_in_the_first_event_is_asked_again(error: dict[str, Any]) -> None:
+    first = event(error)
+    whole = sized(HEL + LO + STOP + DONE)
+    role = delta(None, role="assistant")
+    async with FaultServer((sized(first + DONE),), (sized(role + first),), (whole,)) as server:
+        outcome = await ask(server, max_retries=2)
+    assert outcome.ended(End.COMPLETE, "Hello").timing.retries == 2
+    async with FaultServer((sized(HEL + first),), (whole,)) as server:
+        after_text = await ask(server, max_retries=2)
+    after_text.failed(StreamError, text="Hel", end=End.ERROR, retries=0)
+    async with FaultServer((sized(first),)) as server:
+        given_up = await ask(server, max_retries=1)
+    given_up.failed(StreamError, text="", end=End.ERROR, retries=1, status=200)
+
+
+async def test_an_overload_as_chunks_is_asked_again_too() -> None:
+    first = sized(delta(None, role="assistant") + event(OVERLOADS[0]))
+    async with (
+        FaultServer((first,), (sized(HEL + STOP + DONE),)) as server,
+        CopilotClient(base_url=server.url) as client,
+        client.stream("Hi") as reply,
+    ):
+        chunks = [chunk async for chunk in reply.chunks()]
+    assert "".join(chunk.content for chunk in chunks) == reply.text == "Hel"
+    assert (reply.end, reply.timing.retries) == (End.COMPLETE, 1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"error": {"message": "no credit", "code": "insufficient_quota"}},
+        {"error": {"message": "bad", "code": 400}},
+        {"detail": "Not Found"},
+    ],
+)
+async def test_another_error_in_the_first_event_is_not_asked_again(error: dict[str, Any]) -> None:
+    async with FaultServer((sized(event(error)),)) as server:
+        outcome = await ask(server, max_retries=2)
+    outcome.failed(StreamError, text="", retries=0)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        {"code": 429, "details": [{"@type": "t/google.rpc.RetryInfo", "retryDelay": "0.2s"}]},
+        {"code": 429, "retry_after": 0.2},
+        {"code": 429, "metadata": {"retry_after_ms": 200}},
+    ],
+)
+async def test_how_long_to_wait_is_read_from_the_body(error: dict[str, Any]) -> None:
+    whole = sized(HEL + LO + STOP + DONE)
+    for first in ((sized(event({"error": error})),), json_answer(429, {"error": error})):
+        async with FaultServer(first, (whole,)) as server:
+            outcome = await ask(server, max_retries=1)
+        reply = outcome.ended(End.COMPLETE, "Hello")
+        assert 0.2 <= reply.timing.waits[0] <= 0.3
 
 
 async def test_a_last_delta_without_its_blank_line_is_not_lost_in_silence() -> None:

@@ -19,6 +19,8 @@ from async_copilot.errors import (
     DisconnectedError,
     RateLimitError,
     ServerStatusError,
+    StreamError,
+    TruncatedError,
 )
 from async_copilot.transport.retries import (
     FIRST_PAUSE,
@@ -68,8 +70,13 @@ def test_nothing_else_is_retried() -> None:
     for name in errors.__all__:
         kind = getattr(errors, name)
         if issubclass(kind, CopilotError):
-            retried = issubclass(kind, (ConnectionFailedError, DisconnectedError))
-            assert may_retry(kind("")) is retried
+            retried = (ConnectionFailedError, DisconnectedError, TruncatedError)
+            assert may_retry(kind("")) is issubclass(kind, retried)
+
+
+def test_an_overload_told_in_the_stream_is_retried_like_one_told_by_a_status() -> None:
+    assert may_retry(StreamError("", passing=True))
+    assert not may_retry(StreamError(""))
 
 
 # ------------------------------------------------------------------ how long

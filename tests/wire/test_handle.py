@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from async_copilot.wire.chat import read_object, request_body
 from async_copilot.wire.handle import Handle, handle_from, same_conversation
+from async_copilot.wire.objects import read_object
+from async_copilot.wire.request import request_body
 
 PLAIN = [
     '{"conversation_id":"a"}',

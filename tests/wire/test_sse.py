@@ -27,6 +27,7 @@ from sse_reference import Event, reference_events
 
 from async_copilot.errors import CopilotError, EventTooLargeError
 from async_copilot.wire import sse
+from async_copilot.wire.plain import plain_payloads
 from async_copilot.wire.sse import ServerSentEvent, SSEDecoder
 
 
@@ -567,7 +568,7 @@ def test_plain_payloads_are_the_data_that_interpret_gives(
         decoder = SSEDecoder()
         for block in cut(body, places):
             lines = decoder.take_lines(block)
-            payloads = decoder.plain_payloads(lines)
+            payloads = plain_payloads(decoder, lines)
             if payloads is None:
                 found += [(each.event, each.data) for each in decoder.interpret(lines)]
             else:
@@ -577,12 +578,12 @@ def test_plain_payloads_are_the_data_that_interpret_gives(
 
 def test_plain_payloads_are_there_for_what_servers_send() -> None:
     decoder = SSEDecoder()
-    assert decoder.plain_payloads(decoder.take_lines(b"data: {}\n\ndata: x")) == [b"{}"]
-    assert decoder.plain_payloads(decoder.take_lines(b"y\r\n\r\ndata: \r\n\r\n")) == [b"xy", b""]
-    assert decoder.plain_payloads(decoder.take_lines(b": ping\n\n")) is None
+    assert plain_payloads(decoder, decoder.take_lines(b"data: {}\n\ndata: x")) == [b"{}"]
+    assert plain_payloads(decoder, decoder.take_lines(b"y\r\n\r\ndata: \r\n\r\n")) == [b"xy", b""]
+    assert plain_payloads(decoder, decoder.take_lines(b": ping\n\n")) is None
     lines = decoder.take_lines(b"data: a\n")
-    assert (decoder.plain_payloads(lines), decoder.interpret(lines)) == (None, [])
-    assert decoder.plain_payloads(decoder.take_lines(b"data: b\n\n")) is None
+    assert (plain_payloads(decoder, lines), decoder.interpret(lines)) == (None, [])
+    assert plain_payloads(decoder, decoder.take_lines(b"data: b\n\n")) is None
 
 
 @pytest.mark.parametrize("digits", [4_300, 4_301, 100_000])

@@ -1,0 +1,220 @@
+"""The chunks of one choice in, its message out: text, calls and all else. No I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from zlib import crc32
+
+from .calls import Calls
+from .chat import ChatChunk, delta_of, tool_call_deltas
+from .fields import Fields
+from .pieces import Pieces
+
+__all__ = ["Choice", "Gathering", "ToolCall"]
+
+# Fields that are not merged as unknown ones are: they have a place of their own.
+_MESSAGE = frozenset({"content", "role", "refusal", "tool_calls", "function_call"})
+_NOTHING: tuple[Any, ...] = (None, "", [], {})
+_CHOICE = frozenset(
+    {
+        *("index", "delta", "message", "text", "content", "finish_reason", "logprobs"),
+        *("usage", "error"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A whole tool call; ``arguments`` is JSON text as the model wrote it, valid or not.
+
+    id: the server's, or where it gave none, one made here for the result to name.
+    """
+
+    index: int
+    id: str
+    name: str
+    arguments: str
+    type: str = "function"
+    extra_content: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of the answers of a request with ``n`` above 1."""
+
+    index: int
+    text: str
+    reasoning: str
+    refusal: str
+    tool_calls: list[ToolCall]
+    finish_reason: str | None
+
+
+class Gathering:
+    """A choice in the making: what its chunks have said so far.
+
+    text: of choice 0 what was handed out, added by the reader.
+    """
+
+    __slots__ = (
+        "calls",
+        "fields",
+        "finish_reason",
+        "logprobs",
+        "parts",
+        "reasoning",
+        "refusal",
+        "rest",
+        "role",
+        "text",
+    )
+
+    def __init__(self) -> None:
+        self.text = Pieces()
+        self.reasoning = Pieces()
+        self.refusal = Pieces()
+        self.finish_reason: str | None = None
+        self.role = "assistant"
+        # Made when there is something to keep: most streams are text and nothing else.
+        self.calls: Calls | None = None
+        self.parts: list[tuple[int, int, Any]] | None = None  # place in the text, length, content
+        self.fields: Fields | None = None  # of the message, those that nobody here knows
+        self.rest: Fields | None = None  # and of the choice
+        self.logprobs: Fields | None = None
+
+    def add(self, chunk: ChatChunk) -> None:
+        if chunk.content and chunk.index:
+            self.text.add(chunk.content)
+        if chunk.reasoning:
+            self.reasoning.add(chunk.reasoning)
+        if chunk.refusal:
+            self.refusal.add(chunk.refusal)
+        if chunk.tool_calls:
+            self.calls = self.calls or Calls()
+            self.calls.add(chunk.tool_calls)
+        if chunk.finish_reason:
+            self.finish_reason = chunk.finish_reason
+        if chunk.choice:
+            self._add_choice(chunk, chunk.choice)
+
+    def _add_choice(self, chunk: ChatChunk, choice: dict[str, Any]) -> None:
+        """Keep what the choice says besides."""
+        delta, message = choice.get("delta"), choice.get("message")
+        if type(delta) is not dict or message is not None:
+            delta, is_message = delta_of(choice)
+            if isinstance(message, dict) and not is_message:
+                self.fields = _added(self.fields, message, _MESSAGE, whole=True)
+        self.fields = _added(self.fields, delta, _MESSAGE, whole=chunk.whole)
+        self.rest = _added(self.rest, choice, _CHOICE, pieces=False)
+        content, role = delta.get("content"), delta.get("role")
+        if isinstance(content, list | dict) and content and not chunk.whole:
+            self.parts = self.parts or []
+            self.parts.append((chunk.at, len(chunk.content), content))
+        if role and isinstance(role, str):
+            self.role = role
+        if chunk.whole and "tool_calls" in delta:
+            self.calls = self.calls or Calls()
+            self.calls.repeat(tool_call_deltas(delta))
+        logprobs = choice.get("logprobs")
+        if logprobs and isinstance(logprobs, dict) and not (chunk.whole and self.logprobs):
+            self.logprobs = self.logprobs or Fields(pieces=False)
+            self.logprobs.add_logprobs(logprobs)
+
+    def tool_calls(self, answer: str) -> list[ToolCall]:
+        return [
+            ToolCall(
+                place,
+                call.id or _call_id(answer, place),
+                call.name,
+                str(call.arguments),
+                call.type or "function",
+                call.extra_content,
+            )
+            for place, call in enumerate(self.calls or ())
+        ]
+
+    @property
+    def _is_cut(self) -> bool:
+        return self.finish_reason in ("length", "content_filter")
+
+    def message(self, answer: str) -> dict[str, Any]:
+        """Return the message, complete, in the wire's form."""
+        calls = [
+            call.message(call.id or _call_id(answer, place), cut=self._is_cut)
+            for place, call in enumerate(self.calls or ())
+        ]
+        fields = _plain(self.fields)
+        if self.refusal:
+            fields["refusal"] = str(self.refusal)
+        if calls and "function_call" in calls[0]:
+            fields["function_call"] = calls[0]["function_call"]
+        elif calls:
+            fields["tool_calls"] = calls
+        content: Any = self._in_parts(self.parts) if self.parts else str(self.text)
+        return {"role": self.role, "content": content or (None if fields else ""), **fields}
+
+    def _in_parts(self, known: list[tuple[int, int, Any]]) -> list[Any]:
+        """Return the content as parts, the text that came outside of them among them."""
+        text, at = str(self.text), 0
+        parts = Fields(pieces=True)
+        for place, length, content in known:
+            before = [{"type": "text", "text": text[at:place]}] if place > at else []
+            listed = content if isinstance(content, list) else content.get("parts") or [content]
+            named = ({"type": "text", "text": p} if isinstance(p, str) else p for p in listed)
+            parts.add({"content": [*before, *named]})
+            at = place + length
+        if at < len(text):
+            parts.add({"content": [{"type": "text", "text": text[at:]}]})
+        return parts.plain()["content"]  # type: ignore[no-any-return]  # a list went in
+
+    def completion(self, index: int, answer: str) -> dict[str, Any]:
+        """Return the choice in the shape of a completion's."""
+        logprobs = {"logprobs": _plain(self.logprobs)} if self.logprobs else {}
+        return {
+            "index": index,
+            "message": self.message(answer),
+            **logprobs,
+            "finish_reason": self.finish_reason,
+            **_plain(self.rest),
+        }
+
+    def freeze(self, index: int, answer: str) -> Choice:
+        return Choice(
+            index,
+            str(self.text),
+            str(self.reasoning),
+            str(self.refusal),
+            self.tool_calls(answer),
+            self.finish_reason,
+        )
+
+
+def _added(
+    fields: Fields | None,
+    more: dict[str, Any],
+    skip: frozenset[str],
+    *,
+    pieces: bool = True,
+    whole: bool = False,
+) -> Fields | None:
+    """Return fields with more in them; still None where there is nothing to keep."""
+    if fields is None:
+        if all(name in skip or value in _NOTHING for name, value in more.items()):
+            return None
+        fields = Fields(pieces=pieces)
+    fields.add(more, skip=skip, whole=whole)
+    return fields
+
+
+def _plain(fields: Fields | None) -> dict[str, Any]:
+    return {} if fields is None else fields.plain()
+
+
+def _call_id(answer: str, place: int) -> str:
+    """Return an id for a call that came without one, for its result to name.
+
+    The same whenever it is asked for, another in each answer. Nine letters and digits:
+    Mistral takes no others.
+    """
+    return f"c{crc32(f'{answer} {place}'.encode(errors='replace')):08x}"

@@ -1,0 +1,233 @@
+"""What the choices of one answer have said so far: who has finished, what is a repeat. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from .chat import MAX_CHOICES, ChatChunk, ToolCallDelta, delta_of
+from .objects import malformed
+
+__all__ = ["Heard"]
+
+# Calls of one answer: an agent's answer has a few; what has more is a loop or an attack.
+MAX_CALLS = 1024
+
+_HEAD = 64  # characters of a text by which it is known again
+
+
+class _Text:
+    """A text so far, of which its length, its beginning and its last piece are kept.
+
+    Not the text itself: content_deltas() keeps none. That is enough to know it again.
+    """
+
+    __slots__ = ("head", "size", "tail")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.head = ""
+        self.tail = ""
+
+    def add(self, texts: Sequence[str], size: int) -> None:
+        self.size += size
+        self.tail = texts[-1]
+        if len(self.head) < _HEAD:
+            self.head = (self.head + "".join(texts[:_HEAD]))[:_HEAD]
+
+    def beyond(self, whole: str) -> str | None:
+        """Return what whole says beyond the text so far; None where it does not go on with it.
+
+        Servers take blanks off the beginning of a whole message.
+        """
+        blanks = len(self.head) - len(self.head.lstrip())
+        for skip in {0, blanks}:
+            head, size = self.head[skip:], self.size - skip
+            tail = self.tail[-size:] if size else ""
+            if len(whole) >= size and whole.startswith(head) and whole[:size].endswith(tail):
+                return whole[size:]
+        return None
+
+
+class _Choice:
+    """One choice so far.
+
+    finished: a finish reason was the last word of it.  ever_finished: there was one.
+    spoke: it has said something.  in_deltas: it did so in deltas, not in messages.
+    """
+
+    __slots__ = (
+        "calls",
+        "ever_finished",
+        "finished",
+        "in_deltas",
+        "reasoning",
+        "refusal",
+        "spoke",
+        "text",
+    )
+
+    def __init__(self) -> None:
+        self.text = _Text()
+        self.reasoning = _Text()
+        self.refusal = _Text()
+        self.calls = False
+        self.finished = False
+        self.ever_finished = False
+        self.spoke = False
+        self.in_deltas = False
+
+
+class Heard:
+    """The choices of one answer, by index.
+
+    progress: set where something of the answer comes; for others to take back.
+    plain_size, plain_tail: of texts of choice 0 that are told here one by one, where it
+        goes_on: their characters in all, and the last of them.
+    n: choices asked for.  several: an index tells which choice it is: more than one was
+    asked for, or came in one event.
+    """
+
+    __slots__ = ("_calls", "_choices", "_n", "plain_size", "plain_tail", "progress", "several")
+
+    def __init__(self, n: int) -> None:
+        self._n = n
+        self.several = n > 1
+        self.progress = False
+        self.plain_size = 0
+        self.plain_tail = ""
+        self._choices: dict[int, _Choice] = {}
+        self._calls: set[tuple[int, int | None, str | None]] = set()
+
+    @property
+    def any_choice(self) -> bool:
+        return bool(self._choices)
+
+    @property
+    def finished(self) -> bool:
+        """True when every choice asked for has finished, and something was said."""
+        choices = self._choices.values()
+        return (
+            len(choices) >= self._n
+            and self.all_finished
+            and any(choice.spoke for choice in choices)
+        )
+
+    @property
+    def all_finished(self) -> bool:
+        """True when every choice there is has finished, the first one among them."""
+        return 0 in self._choices and all(choice.finished for choice in self._choices.values())
+
+    @property
+    def any_finished(self) -> bool:
+        return any(choice.ever_finished for choice in self._choices.values())
+
+    @property
+    def first_is_mute(self) -> bool:
+        """True where choices came, and the first one neither spoke nor finished."""
+        first = self._choices.get(0)
+        return self.any_choice and (first is None or not (first.spoke or first.ever_finished))
+
+    @property
+    def goes_on(self) -> bool:
+        """True where more text of choice 0 changes nothing but how much was said."""
+        first = self._choices.get(0)
+        return first is not None and not first.finished and len(first.text.head) == _HEAD
+
+    def plain(self, texts: Sequence[str], size: int) -> None:
+        """Take note of texts of choice 0, of size characters in all."""
+        choice = self._choices[0]
+        self._count_plain(choice.text)
+        choice.text.add(texts, size)
+        choice.finished = False
+        choice.spoke = choice.in_deltas = True
+
+    def note(self, chunk: ChatChunk) -> ChatChunk:
+        """Take note of what a chunk says about its choice; progress tells if that is anything.
+
+        Returns the chunk, without what only repeats what was said before. Raises
+        MalformedDataError where an answer has more choices or calls than a bound allows.
+        """
+        choice = self._choices.get(chunk.index)
+        if choice is None:
+            if len(self._choices) >= MAX_CHOICES:
+                raise malformed("", f"of an answer with more than {MAX_CHOICES} choices")
+            choice = self._choices[chunk.index] = _Choice()
+        if chunk.index == 0:
+            self._count_plain(choice.text)
+        delta, is_message = delta_of(chunk.choice)
+        if choice.text.size and not isinstance(delta.get("content"), str | None):
+            chunk = replace(chunk, at=choice.text.size)
+        if is_message and choice.spoke:
+            chunk = _without_repeats(chunk, choice)
+        said = bool(chunk.content or chunk.reasoning or chunk.refusal or chunk.tool_calls)
+        if said:
+            self._add(chunk, choice)
+        other = any(value and name != "role" for name, value in delta.items())
+        if said or other:
+            choice.spoke = True
+            choice.in_deltas = choice.in_deltas or not is_message
+        if chunk.finish_reason:
+            choice.finished = choice.ever_finished = True
+        elif said:
+            choice.finished = False
+        self.progress = self.progress or said or other or chunk.finish_reason is not None
+        return chunk
+
+    def _count_plain(self, text: _Text) -> None:
+        if self.plain_size:
+            text.size += self.plain_size
+            text.tail = self.plain_tail
+            self.plain_size = 0
+
+    def _add(self, chunk: ChatChunk, choice: _Choice) -> None:
+        if chunk.content:
+            choice.text.add((chunk.content,), len(chunk.content))
+        if chunk.reasoning:
+            choice.reasoning.add((chunk.reasoning,), len(chunk.reasoning))
+        if chunk.refusal:
+            choice.refusal.add((chunk.refusal,), len(chunk.refusal))
+        for call in chunk.tool_calls:
+            choice.calls = True
+            self._calls.add((chunk.index, *_place(call, len(self._calls))))
+        if len(self._calls) > MAX_CALLS:
+            raise malformed("", f"of an answer with more than {MAX_CALLS:,} tool calls")
+
+
+def _place(call: ToolCallDelta, number: int) -> tuple[int | None, str | None]:
+    """Return what stands for a call; a piece that may begin one stands for itself."""
+    if call.index is not None:
+        return call.index, call.id if call.name else None
+    if call.id is None and call.name:
+        return None, str(number)
+    return None, call.id
+
+
+def _without_repeats(chunk: ChatChunk, choice: _Choice) -> ChatChunk:
+    """Return of a whole message what it has beyond what was said before it.
+
+    Where everything came as messages, these are pieces, unless one begins with all of
+    the others. After deltas a message is a piece only in the middle of the answer, and
+    where it does not go on with what was said; at the end it is another version of that.
+    """
+    event: dict[str, Any] = chunk.raw
+    rest = choice.text.beyond(chunk.content)
+    ends = bool(chunk.finish_reason) or choice.finished or event.get("object") == "chat.completion"
+    if choice.in_deltas:
+        whole = ends or rest is not None
+    elif rest:
+        whole = True
+    else:
+        whole = rest == "" and ends and event.get("object") == "chat.completion"
+    if not whole:
+        return chunk
+    return replace(
+        chunk,
+        whole=True,
+        content=rest or "",
+        reasoning=choice.reasoning.beyond(chunk.reasoning) or "",
+        refusal=choice.refusal.beyond(chunk.refusal) or "",
+        # What it has of calls beyond those there are is found by Answer.
+        tool_calls=() if choice.calls else chunk.tool_calls,
+    )
