@@ -21,6 +21,7 @@ from .options import (
     Memory,
     Unset,
     check_call,
+    check_messages,
     check_options,
     request_fields,
 )
@@ -195,9 +196,11 @@ class CopilotClient:
             }
         )
         wanted = request_fields(self.defaults, model, provider, fields, extra)
+        listed = request_messages(messages)
+        check_messages(listed)
         if unshared and wanted["provider"] is not None:
-            messages = apart(request_messages(messages))
-        reply, body = self._asked(messages, wanted)
+            listed = apart(listed)
+        reply, body = self._asked(listed, wanted)
         exchange = self._exchange(
             self._url,
             body,

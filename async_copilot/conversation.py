@@ -16,7 +16,7 @@ from .errors import (
     InvalidRequestError,
     TurnInProgressError,
 )
-from .options import UNSET, Defaults, Memory, Unset, check_call, check_options
+from .options import UNSET, Defaults, Memory, Unset, check_call, check_messages, check_options
 from .reply import Reply
 from .saved import SETTINGS, Saved, read_saved
 from .wire.copies import copied
@@ -212,6 +212,7 @@ class Conversation:
         new = [copied(message) for message in messages]
         fields = {**self._options, "model": self.model, "provider": self.provider}
         if self.memory == "client":
+            check_messages(new)
             before, left_out = in_order([*self._messages, *new], echo=self.echo_reasoning)
             system = [{"role": "system", "content": self.system}] if self.system else []
             return _Turn(before, [], [*system, *before], fields | options, left_out, None)

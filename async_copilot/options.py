@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -24,6 +24,7 @@ __all__ = [
     "Memory",
     "Unset",
     "check_call",
+    "check_messages",
     "check_options",
     "request_fields",
 ]
@@ -201,6 +202,22 @@ def check_call(options: Mapping[str, Any]) -> None:
             raise InvalidRequestError(
                 f"{name} is not an option of a request",
                 hint=Hint(f'{fix}. A field of this name is sent by extra={{"{name}": ...}}'),
+            )
+
+
+def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Raise InvalidRequestError where there is no message, or one without a role."""
+    if not messages:
+        raise InvalidRequestError(
+            "messages is empty", hint=Hint("give a str, or a list of at least one message")
+        )
+    for place, message in enumerate(messages):
+        role = message.get("role")
+        if not isinstance(role, str) or not role:
+            what = f"the role {role!r:.80}" if "role" in message else "no role"
+            raise InvalidRequestError(
+                f"message {place} has {what}",
+                hint=Hint('it is "user", "assistant", "system" or "tool", beside "content"'),
             )
 
 

@@ -272,6 +272,36 @@ def test_an_option_of_a_conversation_is_checked_when_it_is_given(options: dict[s
         CopilotClient().conversation(**options)
 
 
+@pytest.mark.parametrize(
+    ("messages", "said"),
+    [
+        ([], "messages is empty"),
+        ((), "messages is empty"),
+        ({}, "message 0 has no role"),
+        ({"content": "Hi"}, "message 0 has no role"),
+        ([{"role": "user", "content": "Hi"}, {"text": "Hi"}], "message 1 has no role"),
+        ([{"role": None, "content": "Hi"}], "message 0 has the role None"),
+        ([{"role": "", "content": "Hi"}], "message 0 has the role ''"),
+        ([{"role": 5, "content": "Hi"}], "message 0 has the role 5"),
+        (None, "messages is a NoneType"),
+        (5, "messages is a int"),
+        (b"Hi", "messages is a bytes"),
+        (["Hi"], "a message is a str"),
+    ],
+)
+async def test_messages_are_checked_when_they_are_given(messages: Any, said: str) -> None:
+    async with FakeServer() as server, CopilotClient(base_url=server.url) as client:
+        with pytest.raises(InvalidRequestError, match=said):
+            client.stream(messages)
+        chat = client.conversation(memory="client")
+        with pytest.raises(InvalidRequestError, match=said):
+            await chat.ask(messages)
+        assert chat.history == []
+        with pytest.raises(InvalidRequestError):
+            await client.conversation().ask(messages)
+        assert server.requests == []
+
+
 @pytest.mark.parametrize("seconds", [0, -1, "5", True, float("nan"), [5]])
 @pytest.mark.parametrize("clock", ["connect", "silence", "stall", "total"])
 def test_a_clock_is_a_number_of_seconds_or_off(clock: str, seconds: Any) -> None:
