@@ -154,6 +154,7 @@ class CopilotClient:
         observer: Observer | None = None,
         settle: Settle | None = None,
         unshared: bool = True,
+        split_think: bool = False,
         extra: Mapping[str, Any] | None = None,
         **fields: Any,
     ) -> AbstractAsyncContextManager[Reply]:
@@ -169,6 +170,9 @@ class CopilotClient:
         unshared: several messages for a provider of g4f's go out after a system message of
             their own, so that g4f 8.x, which shares its cache of conversations between
             clients that begin alike, never answers from a stranger's. False turns it off.
+        split_think: True takes ``<think>…</think>`` that opens an answer for reasoning, as
+            models write it whose server does not know them; the tags belong to neither. A
+            tag that is not closed is text.
         fields: every other field of the request as it is: ``temperature=0.2``,
             ``tools=[...]``, ``stream_options={"include_usage": True}``. A field that is
             None is not sent. ``stream=False`` asks for the answer in one piece, which comes
@@ -191,6 +195,7 @@ class CopilotClient:
                 "strict": strict,
                 "observer": observer,
                 "unshared": unshared,
+                "split_think": split_think,
                 "extra": extra,
                 **fields,
             }
@@ -218,6 +223,7 @@ class CopilotClient:
             n=max(1, n) if type(n := wanted.get("n")) is int else 1,
             observer=observer or self._observer,
             settle=settle,
+            split_think=split_think,
         )
         return StreamedReply(reply, reading, self._under_way)
 

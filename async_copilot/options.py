@@ -120,6 +120,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "response": (_is_response, "an open response: async with session.post(...) as response"),
     "reply": (_is_fillable, "a fresh Reply()"),
     "unshared": (_is_truth, "True or False"),
+    "split_think": (_is_truth, "True or False"),
     "stream": (_is_truth, "True, or False for the answer in one piece"),
     "extra": (_is_extra, 'the fields to send, such as {"timeout": 5}, without the messages'),
 }
@@ -151,7 +152,10 @@ def _check(name: str, value: object) -> None:
 
 # ------------------------------------------------------------------ what is not a call's
 
-_ON_A_CALL = {"timeouts", "max_retries", "strict", "headers", "observer", "unshared", "extra"}
+_ON_A_CALL = {
+    *("timeouts", "max_retries", "strict", "headers", "observer", "unshared", "split_think"),
+    "extra",
+}
 _FIELDS = {"model", "provider", "stream"}  # of the request, whose types are known here
 
 _CLIENT = "give it to CopilotClient({name}=...)"

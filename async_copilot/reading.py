@@ -27,6 +27,7 @@ from .transport.statuses import request_id
 from .wire.answer import End
 from .wire.chat import ChatChunk
 from .wire.deltas import DeltaDecoder
+from .wire.think_deltas import ThinkDecoder
 
 if TYPE_CHECKING:
     from .reply import Reply
@@ -92,6 +93,7 @@ class Reading:
         "_opened",
         "_settle",
         "_source",
+        "_split_think",
         "_started",
         "_strict",
         "_timing",
@@ -112,6 +114,7 @@ class Reading:
         n: int = 1,
         observer: Observer | None = None,
         settle: Settle | None = None,
+        split_think: bool = False,
     ) -> None:
         reply.begin()
         self.reply = reply
@@ -122,6 +125,7 @@ class Reading:
         self._n = n
         self._observer = observer
         self._settle = settle
+        self._split_think = split_think
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._decoder = self._new_decoder()
@@ -137,7 +141,8 @@ class Reading:
         self.left = False
 
     def _new_decoder(self) -> DeltaDecoder:
-        return DeltaDecoder(strict=self._strict, max_event_bytes=self._max_event_bytes, n=self._n)
+        kind = ThinkDecoder if self._split_think else DeltaDecoder
+        return kind(strict=self._strict, max_event_bytes=self._max_event_bytes, n=self._n)
 
     # ------------------------------------------------------------------ opening
 
@@ -245,7 +250,7 @@ class Reading:
         self._body.came(block)
         text = None if self.left else self._decoder.text_of(block)
         if text is None:
-            return self._decode(block, DeltaDecoder.texts, DeltaDecoder.rest_of_texts)
+            return self._decode(block, self._decoder.texts, self._decoder.rest_of_texts)
         # The short cut for the block of one plain delta: what _decode() would come to.
         self._body.clock.progress(self._body.arrived)
         self._note_text()
@@ -256,22 +261,22 @@ class Reading:
     def chunks(self, block: bytes) -> list[ChatChunk]:
         """The same as chunks, of every choice."""
         self._body.came(block)
-        return self._decode(block, DeltaDecoder.chunks, DeltaDecoder.rest_of_chunks)
+        return self._decode(block, self._decoder.chunks, self._decoder.rest_of_chunks)
 
     def _decode(
         self,
         block: bytes,
-        decode: Callable[[DeltaDecoder, bytes], list[Item]],
-        rest: Callable[[DeltaDecoder, bool], list[Item]],
+        decode: Callable[[bytes], list[Item]],
+        rest: Callable[[bool], list[Item]],
     ) -> list[Item]:
         self._check()
         decoder = self._decoder
-        items = decode(decoder, block) if block else []
+        items = decode(block) if block else []
         if items:
             # A chunk that holds no more than a role may come twice; text may not.
             self._handed_out = self._handed_out or decoder.progress or type(items[0]) is str
         if not block or (decoder.ended and not self._asks_again(decoder.failure)):
-            items += rest(decoder, self._failure is None)
+            items += rest(self._failure is None)
             self.over = True
         self._note(decoder, items)
         if items:

@@ -439,6 +439,29 @@ async def test_a_partial_turn_keeps_no_half_a_tool_call() -> None:
     assert caught.value.reply.left_out == ("1 unfinished tool calls",)
 
 
+@pytest.mark.parametrize(
+    ("echo", "plain", "calling"),
+    [("tools", False, True), ("always", True, True), ("never", False, False)],
+)
+async def test_reasoning_goes_back_under_its_own_name_by_one_option(
+    echo: Any, plain: bool, calling: bool
+) -> None:
+    answers = [
+        calls(reasoning_content="hm"),
+        delta(content="12", reasoning_content="so"),
+        stream("b"),
+    ]
+    async with WireServer(answers) as server, client(server) as copilot:
+        chat = copilot.conversation(memory="client", echo_reasoning=echo)
+        await chat.ask("one")
+        await chat.ask([RESULT])
+        await chat.ask("two")
+    sent = server.requests[2]["messages"]
+    assert [message.get("reasoning_content") for message in sent] == [
+        None, "hm" if calling else None, None, "so" if plain else None, None,
+    ]  # fmt: skip
+
+
 def test_the_echo_is_one_of_three() -> None:
     for wrong in ("sometimes", True, None):
         with pytest.raises(InvalidRequestError, match='"always"'):
@@ -596,3 +619,23 @@ async def test_a_saved_conversation_with_another_provider_is_told_its_history() 
     assert server.requests[1]["messages"] == [user("User: one\nAssistant: a\nUser: two")]
     assert server.requests[2]["messages"] == [user("one"), assistant("a"), user("two")]
     assert "conversation" not in server.requests[1]
+
+
+# ------------------------------------------------------------------ <think> in the text
+
+
+@pytest.mark.parametrize("split", [False, True])
+async def test_reasoning_in_the_text_is_taken_out_by_one_option(split: bool) -> None:
+    said = stream("<think>Name", "?</think>", "\n\nHello")
+    async with WireServer([said]) as server, client(server) as copilot:
+        chat = copilot.conversation(memory="client", split_think=split)
+        reply = await chat.ask("Hi")
+        async with chat.stream("Hi", split_think=not split) as other:
+            assert "".join([text async for text in other.batches(interval=0)]) == other.text
+        with pytest.raises(InvalidRequestError, match="split_think"):
+            await copilot.complete("Hi", split_think="yes")
+    whole, parts = ("<think>Name?</think>\n\nHello", ""), ("Hello", "Name?")
+    assert (reply.text, reply.reasoning) == (parts if split else whole)
+    assert (other.text, other.reasoning) == (whole if split else parts)
+    assert chat.history[1] == assistant(reply.text)
+    assert "split_think" not in server.requests[0]

@@ -67,9 +67,9 @@ class Vendor:
     def _problem(self, message: Message) -> str | None:
         calls, more = message.get("tool_calls"), message.keys() - STANDARD
         if unknown := more - self.back.keys():
-            return f"property {sorted(unknown)[0]!r} is unsupported"
+            return f"property {min(unknown)!r} is unsupported"
         if not calls:
-            return f"{sorted(more)[0]} is not allowed here" if more and not self.plain else None
+            return f"{min(more)} is not allowed here" if more and not self.plain else None
         for name, value in self.back.items():
             if message.get(name) != value:
                 return f"missing or changed: {name}"
@@ -88,7 +88,11 @@ def stream(deltas: list[Message]) -> bytes:
 
 
 def details(*texts: str, **more: Any) -> Message:
-    return {"reasoning_details": [{"type": "reasoning.text", "index": 0, "text": t, **more} for t in texts]}
+    return {
+        "reasoning_details": [
+            {"type": "reasoning.text", "index": 0, "text": t, **more} for t in texts
+        ]
+    }
 
 
 SIGNED = {"extra_content": {"google": {"thought_signature": "c2ln"}}}
@@ -110,7 +114,10 @@ VENDORS = [
     Vendor("Moonshot", [{"reasoning_content": "hm so"}], {"reasoning_content": "hm so"}),
     Vendor(
         "OpenRouter",
-        [{"reasoning": "hm", **details("hm")}, {"reasoning": " so", **details(" so", signature="s")}],
+        [
+            {"reasoning": "hm", **details("hm")},
+            {"reasoning": " so", **details(" so", signature="s")},
+        ],
         {"reasoning": "hm so", **details("hm so", signature="s")},
     ),
     Vendor(

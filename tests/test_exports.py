@@ -38,7 +38,7 @@ ORDER = [
     *("wire.asked", "wire.answer"),
     *("wire.plain", "wire.deltas"),
     *("wire.history", "wire.transcript", "wire.server_memory", "wire.unshared"),
-    *("wire.think", "wire.media", "wire.schema"),
+    *("wire.think", "wire.think_deltas", "wire.media", "wire.schema"),
     # all that touches aiohttp, sockets or time
     *("transport.clocks", "transport.retries", "transport.statuses", "transport.masking"),
     *("transport.batches", "transport.proxies", "transport.urls", "transport.headers"),

@@ -25,6 +25,11 @@ class ThinkSplitter:
         self._state = "start"
         self._inside: list[str] = []
 
+    @property
+    def over(self) -> bool:
+        """True where everything that comes is text."""
+        return self._state == "text"
+
     def feed(self, text: str) -> list[tuple[bool, str]]:
         """Return the pieces of the text, each with True where it is reasoning."""
         if self._state == "text":
