@@ -11,7 +11,6 @@ from ..conversation import Conversation
 from ..errors import CopilotError
 from ..observer import Observer
 from ..reply import Reply
-from ..wire.think import ThinkSplitter, split_thinking
 from .attachments import Message
 from .exit_status import ExitStatus, status_of
 from .interrupts import Interrupts
@@ -51,8 +50,7 @@ class Turn:
         """The reasoning and the text of the answer so far."""
         if self.reply is None:
             return "", ""
-        thought, text = split_thinking(self.reply.text) if self.think else ("", self.reply.text)
-        return self.reply.reasoning + thought, text
+        return self.reply.reasoning, self.reply.text
 
 
 class View(Protocol):
@@ -91,8 +89,10 @@ async def take_turn(conversation: Conversation, turn: Turn, view: View) -> None:
         "turn %d: sent, model %r, %s remembers", turn.number, conversation.model, _who(conversation)
     )
     try:
-        async with conversation.stream(turn.message, observer=_Watch(turn, view)) as reply:
-            await _show(reply, view, _Shown(view, think=turn.think))
+        async with conversation.stream(
+            turn.message, observer=_Watch(turn, view), split_think=turn.think
+        ) as reply:
+            await _show(reply, view)
     except CopilotError as error:
         turn.error = error
     except OutputLostError:
@@ -104,41 +104,16 @@ async def take_turn(conversation: Conversation, turn: Turn, view: View) -> None:
     view.end(turn)
 
 
-async def _show(reply: Reply, view: View, shown: _Shown) -> None:
-    try:
-        if view.whole:
-            async for chunk in reply.chunks():
-                if chunk.reasoning and not chunk.index:
-                    view.reasoning(chunk.reasoning)
-                if chunk.content and not chunk.index:
-                    shown.add(chunk.content)
-        else:
-            async for text in reply:
-                shown.add(text)
-    except CopilotError:
-        shown.finish()  # what came of an answer that broke off is shown
-        raise
-    shown.finish()
-
-
-class _Shown:
-    """The text of an answer on its way to a view, reasoning taken out where that is wanted."""
-
-    def __init__(self, view: View, *, think: bool) -> None:
-        self._view = view
-        self._splitter = ThinkSplitter() if think else None
-
-    def add(self, text: str) -> None:
-        pieces = [(False, text)] if self._splitter is None else self._splitter.feed(text)
-        for reasoning, piece in pieces:
-            if not reasoning:
-                self._view.text(piece)
-            elif self._view.whole:
-                self._view.reasoning(piece)
-
-    def finish(self) -> None:
-        if self._splitter is not None and (rest := self._splitter.finish()):
-            self._view.text(rest)
+async def _show(reply: Reply, view: View) -> None:
+    if not view.whole:
+        async for text in reply:
+            view.text(text)
+        return
+    async for chunk in reply.chunks():
+        if chunk.reasoning and not chunk.index:
+            view.reasoning(chunk.reasoning)
+        if chunk.content and not chunk.index:
+            view.text(chunk.content)
 
 
 class _Watch(Observer):

@@ -7,7 +7,7 @@ most of g4f's providers, leave it in the text.
 
 from __future__ import annotations
 
-__all__ = ["ThinkSplitter", "split_thinking"]
+__all__ = ["ThinkSplitter"]
 
 _OPEN, _CLOSE = "<think>", "</think>"
 
@@ -72,18 +72,6 @@ class ThinkSplitter:
         if text := text.lstrip("\r\n"):
             self._state = "text"
         return _piece(False, text)
-
-
-def split_thinking(text: str) -> tuple[str, str]:
-    """Return the reasoning and the text of a whole answer."""
-    splitter = ThinkSplitter()
-    pieces = [*splitter.feed(text), (False, splitter.finish())]
-    # What stands inside a tag that is not closed is text after all.
-    if pieces[-1][1]:
-        return "", text
-    return tuple(  # type: ignore[return-value]  # there are two
-        "".join(piece for reasoning, piece in pieces if reasoning is kind) for kind in (True, False)
-    )
 
 
 def _piece(reasoning: bool, text: str) -> list[tuple[bool, str]]:

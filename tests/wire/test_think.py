@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from think_reference import split_thinking
 
-from async_copilot.wire.think import ThinkSplitter, split_thinking
+from async_copilot.wire.think import ThinkSplitter
 
 # A whole answer, and its reasoning and text.
 ANSWERS = {

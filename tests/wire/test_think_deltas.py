@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from think_reference import split_thinking
 
 from async_copilot.wire.answer import Answer
-from async_copilot.wire.think import split_thinking
 from async_copilot.wire.think_deltas import ThinkDecoder
 
 
