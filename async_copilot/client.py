@@ -31,6 +31,7 @@ from .structured import wire_format
 from .transport.bound_session import BoundSession
 from .transport.clocks import Timeouts
 from .transport.exchange import TLS, Exchange
+from .transport.gate import Gate
 from .transport.headers import authorization, merged_headers
 from .transport.urls import DEFAULT_BASE_URL, completions_url, place
 from .version import __version__
@@ -75,7 +76,10 @@ class CopilotClient:
         out, after a refused or lost connection or status 408, 409, 429, 500, 502, 503,
         504, 520 to 524, 529 or 530, unless the server says otherwise (``x-should-retry``).
         0 turns this off. (A pooled connection that the server had closed is not counted:
-        the request goes out on another one at once, see ``Timing.replaced``.)
+        the request goes out on another one at once, see ``Timing.replaced``.) Once a server
+        has said 429 or 503 with a time, no request of this client goes out before it, and
+        those that wait then leave one by one, at a pace the server bears, until nothing is
+        refused. Not with 0: whoever retries for themselves is told at once.
     max_event_bytes: bound of one event; more raises EventTooLargeError.
     strict: False accepts a cut-off answer, and skips and counts lines that are no JSON.
     headers: sent with each request.
@@ -133,6 +137,7 @@ class CopilotClient:
         self._url = url.with_user(None)
         self._place = place(url)
         self._ssl = ssl
+        self._gate = Gate()
         self._session = BoundSession(session, url=self._url, max_connections=max_connections)
         self._timeouts = timeouts
         self._max_retries = max_retries
@@ -307,4 +312,5 @@ class CopilotClient:
 
     def _exchange(self, url: URL, body: bytes, **settings: Any) -> Exchange:
         session = self._session.usable()
-        return Exchange(session, url, body, proxy=self._session.proxy, ssl=self._ssl, **settings)
+        proxy, gate = self._session.proxy, self._gate
+        return Exchange(session, url, body, proxy=proxy, ssl=self._ssl, gate=gate, **settings)

@@ -113,6 +113,7 @@ async def _read(exchange: Exchange, where: str) -> bytes:
     blocks: list[bytes] = []
     try:
         while block := await body.read():
+            body.came(block)
             body.clock.stop(body.arrived)
             blocks.append(block)
             if body.bytes > MAX_LIST_BYTES:

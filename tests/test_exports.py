@@ -44,7 +44,7 @@ ORDER = [
     *("transport.batches", "transport.proxies", "transport.urls", "transport.headers"),
     *("transport.connections", "transport.failures", "transport.doubles", "transport.body"),
     *("transport.error_body", "transport.near_names", "transport.borrowed"),
-    *("transport.outgoing", "transport.exchange", "transport.bound_session"),
+    *("transport.outgoing", "transport.gate", "transport.exchange", "transport.bound_session"),
     # doors
     *("options", "parts", "reading", "structured", "reply", "saved", "conversation"),
     *("models", "client", "runner"),

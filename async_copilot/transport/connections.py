@@ -53,8 +53,6 @@ class Delivery:
     """
 
     __slots__ = (
-        "_due",
-        "_late",
         "_timer",
         "_transport",
         "_used",
@@ -107,7 +105,8 @@ class Delivery:
         if self.begun or sys.version_info >= (3, 12):
             return False
         # Else a middleware's own, or one whose request got another body from a middleware.
-        protocol = response.connection and response.connection.protocol
+        connection = getattr(response, "connection", None)
+        protocol = connection and connection.protocol
         if protocol is None or protocol not in self._used:
             return False
         self.drop(protocol.transport)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import ssl as tls
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import aiohttp
@@ -26,6 +28,7 @@ from .clocks import Timeouts, Watchdog
 from .connections import Delivery, used_connections
 from .error_body import read_status_error
 from .failures import translate
+from .gate import Gate
 from .masking import Mask, Secret, revealed
 from .near_names import LISTING, near_provider
 from .outgoing import Outgoing
@@ -73,6 +76,7 @@ class Exchange:
         max_retries: int,
         proxy: URL | None = None,
         ssl: TLS = True,
+        gate: Gate | None = None,
         in_conversation: bool = False,
         number: int = 0,
     ) -> None:
@@ -84,11 +88,13 @@ class Exchange:
         self._max_retries = max_retries
         self._proxy = proxy
         self._ssl = ssl
+        # A caller that retries nothing has a policy of its own, such as another server.
+        self._gate = gate if max_retries else None
         self._used = used_connections(session)
         self._in_conversation = in_conversation
         self._number = number
         self._spent = 0.0  # seconds of Timeouts.total
-        self._delivery: Delivery  # of the last request, since there was one
+        self._delivery: Delivery | None = None  # of the last request
         self._aborted: CopilotError | None = None
         self._wake: Callable[[CopilotError], object] = _nobody  # ends the wait under way
 
@@ -103,24 +109,55 @@ class Exchange:
         while True:
             if self._aborted is not None:
                 raise self._aborted
+            self._delivery = None
             try:
-                return await self._send()
+                return await self._through_the_gate()
             except CopilotError as error:
                 if self._aborted is not None or not self._stale(error):
                     raise
                 log.info("a pooled connection to %s was stale, another one is used", self._place)
                 replaced(error)
 
+    async def _through_the_gate(self) -> Body:
+        gate = self._gate
+        if gate is None:
+            return await self._send()
+        if not gate.is_open():
+            await self._queue(gate)
+        ticket = gate.sent()
+        try:
+            return await self._send()
+        except CopilotError as error:
+            gate.failed(ticket, error)
+            raise
+
+    async def _queue(self, gate: Gate) -> None:
+        """Wait for a place at the gate. It counts for ``total``, and abort() ends it."""
+        now = asyncio.get_running_loop().time
+        place = gate.queue()
+        clock = Watchdog(replace(self._timeouts, silence=None, stall=None), spent=self._spent)
+        clock.expire = lambda error: None if place.done() else place.set_exception(error)
+        self._wake = clock.end
+        clock.start(now())
+        try:
+            await place
+        finally:
+            clock.stop(now())
+            clock.cancel()
+            place.cancel()
+            self._spent = clock.spent
+
     def _stale(self, error: CopilotError) -> bool:
         """True where the connection, not the server, is what failed."""
-        if self._delivery.dropped:
-            return True
+        delivery = self._delivery
+        if delivery is None or delivery.dropped:
+            return delivery is not None
         cause = error.__cause__
         # With the bytes of an unfinished head, aiohttp's exception carries what they say so far.
         unheard = not isinstance(cause, aiohttp.ServerDisconnectedError) or isinstance(
             cause.message, str
         )
-        return self._delivery.fresh and isinstance(error, DisconnectedError) and unheard
+        return delivery.fresh and isinstance(error, DisconnectedError) and unheard
 
     @property
     def _place(self) -> str:
@@ -134,8 +171,8 @@ class Exchange:
         if self._in_conversation and plain:
             return None
         pause = retry_pause(failure, retries)
-        total = self._timeouts.total
-        if pause is None or (total is not None and self._spent + pause >= total):
+        ends = [end for end in (self._timeouts.total, self._timeouts.first_text) if end is not None]
+        if pause is None or self._spent + pause >= min(ends, default=math.inf):
             return None
         # Not the failure's words: a server may quote the prompt in them.
         kind = type(failure).__name__
@@ -187,7 +224,7 @@ class Exchange:
                 self._number,
                 response.status,
                 asyncio.get_running_loop().time() - started,
-                "used" if self._delivery.reused else "new",
+                "used" if self._delivery and self._delivery.reused else "new",
             )
             if is_answer(response.status):
                 return Body(response, clock)
@@ -266,7 +303,7 @@ class Exchange:
                 connect = None if self._queues else self._timeouts.connect
                 clock.connect(now(), connect, partial(_no_connection, url, self._timeouts))
                 try:
-                    response = await self._request(url, headers, clock)
+                    response = await self._request(url, headers, delivery, clock)
                 finally:
                     clock.stop(now())
                     delivery.over()
@@ -288,13 +325,13 @@ class Exchange:
         raise failure from cause
 
     async def _request(
-        self, url: URL, headers: Mapping[str, str | Secret], clock: Watchdog
+        self, url: URL, headers: Mapping[str, str | Secret], delivery: Delivery, clock: Watchdog
     ) -> aiohttp.ClientResponse:
         sock_connect = self._timeouts.connect if self._queues else None
         return await self._session.request(
             "POST" if self._body else "GET",
             url,
-            data=Outgoing(self._body, partial(self._sending, clock)),
+            data=Outgoing(self._body, partial(self._sending, delivery, clock)),
             headers=revealed(headers),
             allow_redirects=False,
             raise_for_status=False,
@@ -307,9 +344,9 @@ class Exchange:
             max_headers=HEADERS,
         )
 
-    def _sending(self, clock: Watchdog, writer: AbstractStreamWriter) -> None:
+    def _sending(self, delivery: Delivery, clock: Watchdog, writer: AbstractStreamWriter) -> None:
         """The request goes out: from here on the server is what we wait for."""
-        self._delivery.begin(writer)
+        delivery.begin(writer)
         clock.send(asyncio.get_running_loop().time())
 
     @property

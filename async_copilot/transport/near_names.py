@@ -34,6 +34,7 @@ async def near_provider(listing: Callable[[], Awaitable[Body]], wanted: str) -> 
     blocks: list[bytes] = []
     try:
         while body.bytes < LIST_BYTES and (block := await body.read()):
+            body.came(block)
             blocks.append(block)
     finally:
         body.clock.stop(body.arrived)

@@ -8,26 +8,34 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from fault_client import FAST, KEY, ask, together
+from fault_client import FAST, KEY, SLACK, Outcome, ask, together
 from fault_script import (
     FIN,
     HELLO,
+    HOLD,
     RST,
     SSE,
+    Answer,
     Close,
     chunk,
+    head,
     json_answer,
     said,
 )
-from fault_server import FaultServer
+from fault_server import FaultServer, Request
 
 from async_copilot import (
+    ClientClosedError,
     CopilotClient,
+    CopilotError,
     DisconnectedError,
     End,
+    Observer,
     RateLimitError,
+    Reply,
     ServerStatusError,
     Timeouts,
+    TotalTimeoutError,
 )
 
 BUSY = {"error": {"message": "The server is busy", "type": "overloaded", "code": "busy"}}
@@ -134,10 +142,128 @@ async def test_each_retry_is_one_log_line_without_the_key(
     lines = [
         record.getMessage()
         for record in caplog.records
-        if record.levelno == logging.INFO and "HTTP 503" in record.getMessage()
+        if record.name == "async_copilot" and record.getMessage().startswith("retry")
     ]
     assert len(lines) == 2
     assert not any(KEY in line for line in caplog.text.splitlines())
+
+
+# One gate a client: see tests/transport/test_gate.py for its pace.
+
+
+def limited(rate: int) -> tuple[FaultServer, list[float]]:
+    """A server that answers so many requests in a second, and when it answered them."""
+    answered: list[float] = []
+
+    def route(request: Request) -> Answer:
+        if sum(at > request.at - 1 for at in answered) >= rate:
+            return json_answer(429, BUSY, Retry_After=1)
+        answered.append(request.at)
+        return HELLO
+
+    return FaultServer(route=route), answered
+
+
+async def test_many_streams_are_all_answered_by_a_server_that_bears_few_at_once() -> None:
+    server, answered = limited(60)
+    async with server, CopilotClient(base_url=server.url, timeouts=Timeouts(silence=60)) as client:
+        outcomes = await asyncio.gather(*(ask(server, client=client) for _ in range(150)))
+    for outcome in outcomes:
+        outcome.ended(End.COMPLETE, "Hello", within=30)
+    assert len(answered) == 150
+    assert len(server.requests) - len(answered) <= 90 + 15, "the first burst and a tenth"
+
+
+async def test_no_request_goes_out_before_the_time_the_server_said() -> None:
+    busy = json_answer(503, BUSY, Retry_After="0.5")
+    async with FaultServer(busy, HELLO) as server, CopilotClient(base_url=server.url) as client:
+        first = asyncio.create_task(ask(server, client=client))
+        await server.received()
+        await asyncio.sleep(0.1)
+        others = await asyncio.gather(*(ask(server, client=client) for _ in range(3)))
+        for outcome in [await first, *others]:
+            outcome.ended(End.COMPLETE, "Hello", within=10)
+        refused, *later = [request.at for request in server.requests]
+        assert min(later) - refused >= 0.5
+        await asyncio.sleep(1.1)  # nothing was refused for as long as was asked
+        outcome = await ask(server, client=client)
+    outcome.ended(End.COMPLETE, "Hello")
+
+
+async def test_whoever_retries_for_themselves_waits_at_no_gate() -> None:
+    busy = json_answer(429, BUSY, Retry_After=20)
+    async with (
+        FaultServer(busy, HELLO) as server,
+        CopilotClient(base_url=server.url, max_retries=0) as client,
+    ):
+        (await ask(server, client=client)).failed(RateLimitError)
+        (await ask(server, client=client)).ended(End.COMPLETE, "Hello")
+
+
+async def shut_gate(server: FaultServer, client: CopilotClient) -> asyncio.Task[Outcome]:
+    """The client's gate is shut, by a request that waits for its next attempt."""
+    waiting = asyncio.create_task(ask(server, client=client))
+    await server.received()
+    await asyncio.sleep(0.1)
+    return waiting
+
+
+async def test_total_holds_at_the_gate() -> None:
+    busy = json_answer(429, BUSY, Retry_After=20)
+    async with FaultServer(busy) as server, CopilotClient(base_url=server.url) as client:
+        waiting = await shut_gate(server, client)
+        timeouts = Timeouts(total=0.2)
+        outcome = await ask(server, client=client, fields={"timeouts": timeouts})
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    outcome.failed(TotalTimeoutError, after=0.2, within=0.2)
+    assert len(server.requests) == 1
+
+
+async def test_closing_the_client_ends_the_wait_at_the_gate() -> None:
+    busy = json_answer(429, BUSY, Retry_After=20)
+    async with FaultServer(busy) as server:
+        client = CopilotClient(base_url=server.url)
+        tasks = [await shut_gate(server, client), asyncio.create_task(ask(server, client=client))]
+        await asyncio.sleep(0.05)
+        await client.aclose()
+        for task in tasks:
+            (await task).failed(ClientClosedError, within=1)
+    assert len(server.requests) == 1
+
+
+async def test_error_bodies_count_for_total() -> None:
+    """Six bodies that never end, of a second each at the least, and one second in all."""
+    endless = head(500, content_type="text/plain") + chunk(b"no")
+    async with FaultServer((endless, HOLD)) as server:
+        outcome = await ask(server, max_retries=6, timeouts=Timeouts(connect=1, silence=1, total=1))
+    assert isinstance(outcome.error, CopilotError)
+    assert outcome.seconds < 1 + SLACK
+
+
+async def test_leaving_in_a_pause_stops_it() -> None:
+    """Nothing is sent again, and nothing of the reply changes."""
+    cut = (SSE, chunk(b":\n\n"), 0.02, FIN)
+    async with FaultServer(cut, HELLO) as server, CopilotClient(base_url=server.url) as client:
+        paused = asyncio.Event()
+
+        class Pause(Observer):
+            def on_retry(self, reply: Reply, error: CopilotError, pause: float) -> None:
+                paused.set()
+
+        async with client.stream("Hello", observer=Pause()) as reply:
+
+            async def read() -> list[str]:
+                return [text async for text in reply]
+
+            reading = asyncio.create_task(read())
+            await paused.wait()
+        with pytest.raises(ClientClosedError):
+            await reading
+        end = reply.end
+        await asyncio.sleep(0.7)  # the longest first pause is half a second
+        assert reply.end is end is End.CANCELLED
+    assert len(server.requests) == 1
 
 
 # What the user has seen is never sent again.
