@@ -210,7 +210,8 @@ class Watchdog:
         self.expire(error)
 
     def cancel(self) -> None:
-        self._started = None
+        """Stop for good; what was waited counts in ``spent``."""
+        self.stop(self._loop.time())
         self.expire = _nobody
         if self._timer is not None:
             self._timer.cancel()

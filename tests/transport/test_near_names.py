@@ -22,9 +22,10 @@ class Listing:
         self._blocks = list(blocks)
 
     async def read(self) -> bytes:
-        block = self._blocks.pop(0) if self._blocks else b""
+        return self._blocks.pop(0) if self._blocks else b""
+
+    def came(self, block: bytes) -> None:
         self.bytes += len(block)
-        return block
 
     def stop(self, arrived: float) -> None:
         """The clock's."""
