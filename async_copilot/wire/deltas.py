@@ -22,7 +22,7 @@ from .g4f import G4FFailure, g4f_failure
 from .halves import Halves
 from .handle import handle_from
 from .heard import Heard
-from .objects import is_heavy, loads, read_object
+from .objects import loads, read_object
 from .plain import PlainDelta, plain_payloads
 from .sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
 from .text import excerpt, visible
@@ -53,6 +53,7 @@ class DeltaDecoder:
     """
 
     worth_learning = 8  # events; learning costs as much as reading a few
+    worth_learning_early = 24  # events that are left of a block
 
     def __init__(
         self,
@@ -115,54 +116,67 @@ class DeltaDecoder:
 
     def texts(self, block: bytes) -> list[str]:
         """Return the text deltas of choice 0 that block completes, none of them empty."""
+        self.progress = False
         self._alone = None
-        texts = self._texts_of_block(block)
+        lines = self._lines(block)
+        texts = self._plain_texts(lines)
+        if texts is None:
+            payloads = self._payloads(lines)
+            if payloads is None:
+                return self._texts(self._events(lines), [])
+            texts = self._texts_of_payloads(payloads)
         goes_on = texts and self._plain is not None and self._heard.goes_on
         if goes_on and self._sse.at_rest and not (self._halves or self.ended):
             self._alone = self._plain
         return texts
 
-    def _texts_of_block(self, block: bytes) -> list[str]:
-        self.progress = False
-        lines = self._lines(block)
-        payloads = self._payloads(lines)
-        if payloads is None:
-            return self._texts(self._events(lines), [])
+    def _plain_texts(self, lines: Bytes) -> list[str] | None:
+        """Return the texts of lines that are plain deltas and nothing else, or None."""
         plain = self._plain
-        if plain is not None and not self._halves:
-            texts = plain.texts_of_block(lines, payloads)
-            if texts is not None:
-                self.events += len(payloads)
-                self._lessons = 4
-                if texts:
-                    self.progress = True
-                    self._heard.plain(texts, plain.size)
-                return texts
-        return self._texts_of_payloads(payloads)
+        if plain is None or self._halves or not self._sse.between_events:
+            return None
+        if isinstance(lines, bytearray) or len(lines) > self._max_event_bytes:
+            return None
+        texts = plain.texts_of(lines)
+        if texts is not None:
+            self.events += len(texts)
+            self._lessons = 4
+            texts = [text for text in texts if text] if "" in texts else texts
+            if texts:
+                self.progress = True
+                self._heard.plain(texts, plain.size)
+        return texts
 
     def _texts_of_payloads(self, payloads: Sequence[Bytes]) -> list[str]:
         texts: list[str] = []
-        left = iter(payloads)
-        light = not is_heavy(payloads[0])  # of one block, only the first can be large
-        while not self.ended:
-            plain = self._plain
-            if plain is not None and not self._halves and light:
-                added: list[str] = []
-                payload = plain.add_texts(left, added)
-                if added:
-                    texts += added
-                    self.events += len(added)
-                    self._heard.plain(added, sum(map(len, added)))
-            else:
-                payload = next(left, None)
-                light = True
-            if payload is None:
-                break
+        example: Bytes | None = None
+        left = len(payloads)
+        for payload in payloads:
+            left -= 1
+            text = self._plain_text(payload)
+            if text is not None:
+                texts.append(text)
+                self.events += 1
+                self._heard.plain((text,), len(text))
+                continue
+            before = len(texts)
             self._texts(self._read(payload, loads(payload)), texts)
+            if self.ended:
+                break
+            if len(texts) > before:
+                example = payload
+                if left >= self.worth_learning_early:
+                    self._learn(payload)
+        else:
+            if example is not None and self.events >= self.worth_learning:
+                self._learn(example)
         self.progress = self.progress or bool(texts)
-        if texts:
-            self._learn(payloads[-1])
         return texts
+
+    def _plain_text(self, payload: Bytes) -> str | None:
+        if self._plain is None or self._halves or isinstance(payload, bytearray):
+            return None
+        return self._plain.text_of(b"data: %b\n\n" % payload)
 
     def chunks(self, block: bytes) -> list[ChatChunk]:
         """Return the chunks of every choice that block completes."""
@@ -189,14 +203,15 @@ class DeltaDecoder:
         self.progress = self.progress or plainly > 0
         if plainly == len(payloads):
             self._lessons = 4
-        elif chunks:
+        elif chunks and self.events >= self.worth_learning:
             self._learn(payloads[-1])
         return chunks
 
     def _learn(self, payload: Bytes) -> None:
-        if self._lessons and self.events >= self.worth_learning and self._heard.any_choice:
+        """Learn from an event that was read the exact way what a plain delta looks like."""
+        if self._lessons and self._heard.any_choice:
             self._lessons -= 1
-            learned = PlainDelta.learn(payload, several=self._heard.several)
+            learned = PlainDelta.learn(payload, several=self._heard.several, known=self._plain)
             self._plain = learned or self._plain
 
     def rest_of_texts(self, at_end: bool) -> list[str]:

@@ -7,7 +7,8 @@ exact way (deltas) would have given the same, and otherwise hands over to it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -25,8 +26,17 @@ __all__ = ["PlainDelta", "plain_payloads"]
 # Of an event with choices, what no short cut needs to look at, and no answer keeps.
 _UNSEEN = frozenset({"object", "obfuscation", "p"})
 
-_CONTENT = re.compile(rb'"content": ?("(?:[^"\\\x00-\x1f]++|\\.)*")')
+_TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'  # a JSON string; what is escaped is for orjson
+_STRING = rb'"[^"\\\x00-\x1f]*+"'
+_NUMBER = rb"(?:0|[1-9][0-9]{0,17})"
+_CONTENT = re.compile(rb'"content": ?(%b)' % _TEXT)
+# A field of _UNSEEN or FIRST, and its value.
+_OPEN = re.compile(
+    rb'"(id|created|model|provider|system_fingerprint|obfuscation|p)": ?(%b|%b)(?=[,}])'
+    % (_STRING, _NUMBER)
+)
 _LONGEST = 16 * 1024  # bytes; a larger event is no example of many small ones
+_LONGEST_PATTERN = 2 * 1024  # bytes; it takes a microsecond or two a byte to compile
 _PROBE = "\x02probe\x03"
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 
@@ -67,61 +77,54 @@ def _after_large(decoder: SSEDecoder, lines: bytearray) -> Sequence[Bytes] | Non
 class PlainDelta:
     """What the plain deltas of one stream look like: all alike but for their text.
 
-    Of one such event, read the exact way, two forms are kept:
+    Of one such event, read the exact way, these forms are kept:
 
     - as bytes, what stands before and after the JSON string of its content. An event
       with the same bytes around one JSON string, any string, is the same event with
       another text. (learn() makes the trial with a probe, so that an odd event, with
       "content" twice say, is not taken for plain.)
-    - as objects, made when the first does not do: the names of its fields, and the
-      values of those that matter, for streams in which others (a time, padding, an id
-      that is known already) change all along.
+    - as a pattern in place of these bytes, once a second example has come that differs in
+      nothing but fields which say nothing new: padding, and what counts the first time (a
+      time, an id). Their values are left open. So the pattern is that of a server, not of
+      a stream, and is compiled once.
+    - as objects, for chunks: the names of its fields, and the values that matter.
 
     size: characters of the texts returned last.
     """
 
-    __slots__ = (
-        "_after",
-        "_before",
-        "_between",
-        "_event",
-        "_fields",
-        "_foot",
-        "_head",
-        "_usage",
-        "size",
-    )
+    __slots__ = ("_after", "_before", "_event", "_fields", "_pattern", "_usage", "size")
 
-    def __init__(self, before: Bytes, after: Bytes, event: dict[str, Any]) -> None:
-        self._before = before
-        self._after = after
-        self._between = after + b"\n\ndata: " + before
-        self._head = b"".join((b"data: ", before, b'"'))
-        self._foot = b"".join((b'"', after, b"\n\n"))
+    def __init__(self, before: bytes, after: bytes, event: dict[str, Any]) -> None:
+        self._before = b'data: %b"' % before
+        self._after = b'"%b\n\n' % after
+        self._pattern: re.Pattern[bytes] | None = None
         self._event = event  # its content is null
         self._usage: dict[str, Any] | None = None  # the same in each of them
         self._fields: tuple[list[str], Callable[[dict[str, Any]], Any], Any] | None = None
         self.size = 0
 
     @classmethod
-    def learn(cls, payload: Bytes, *, several: bool = False) -> PlainDelta | None:
+    def learn(
+        cls, payload: Bytes, *, several: bool = False, known: PlainDelta | None = None
+    ) -> PlainDelta | None:
         """Return the form of an event that says nothing but its text, or None.
 
         payload: of an event that was read the exact way, and was no error. What it told
         besides (a model, a handle) is known, and says nothing new in another like it.
         several: as read_chunks() has it.
+        known: the form of an earlier one, which this one does not have.
         """
         found = _CONTENT.search(payload) if len(payload) < _LONGEST else None
         if found is None:
             return None
-        before, after = payload[: found.start(1)], payload[found.end(1) :]
+        before, after = bytes(payload[: found.start(1)]), bytes(payload[found.end(1) :])
         try:
             event = orjson.loads(payload)
             probe = orjson.loads(before + orjson.dumps(_PROBE) + after)
             (chunk,) = read_chunks(probe, several=several)
             (choice,) = probe["choices"]
-            known = (chunk.usage, chunk.model, chunk.provider, chunk.id, probe, choice)
-            nothing_else = chunk == ChatChunk(_PROBE, "", "", (), None, 0, *known)
+            told = (chunk.usage, chunk.model, chunk.provider, chunk.id, probe, choice)
+            nothing_else = chunk == ChatChunk(_PROBE, "", "", (), None, 0, *told)
             if not nothing_else or "message" in choice or read_error(probe) or _adds_up(chunk):
                 return None
             choice["delta"]["content"] = event["choices"][0]["delta"]["content"]
@@ -130,64 +133,94 @@ class PlainDelta:
             choice["delta"]["content"] = None
         except (ValueError, LookupError, TypeError, RecursionError, MalformedDataError):
             return None
-        return cls(before, after, probe)
+        form = cls(before, after, probe)
+        form._leave_open(known)
+        return form
 
-    def text_of(self, block: Bytes) -> str | None:
-        """Return the text of a block that is one such event and no more, or None.
+    def _leave_open(self, known: PlainDelta | None) -> None:
+        """Take the pattern in place of the bytes, where the known form has the same one."""
+        if known is not None and len(self._before) + len(self._after) < _LONGEST_PATTERN:
+            source = self._open_source()
+            if source == known._open_source():
+                self._pattern = _compiled(source)
+
+    def _open_source(self) -> bytes:
+        """Return the source of the pattern: the bytes, with a gap for each open value."""
+        parts = [b"^"]
+        for text in (self._before[:-1], self._after[1:]):
+            at = 0
+            for found in _OPEN.finditer(text):
+                if self._is_open(found[1].decode()):
+                    gap = _STRING if found[2].startswith(b'"') else _NUMBER
+                    parts += re.escape(text[at : found.start(2)]), gap
+                    at = found.end(2)
+            parts += re.escape(text[at:]), b"(%b)" % _TEXT
+        return b"".join(parts[:-1])
+
+    def _is_open(self, name: str) -> bool:
+        """True for a field whose value says nothing new, and which stands where it is found."""
+        around = self._before + self._after
+        if b"\\" in around or around.count(b'"%b"' % name.encode()) != 1:
+            return False  # a name that is written in two ways, or twice, may be another's
+        return name in self._event and (name in _UNSEEN or _is_known(name, self._event))
+
+    def text_of(self, event: bytes) -> str | None:
+        """Return the text of an event, a line of data and a blank one, or None.
 
         What is between the quotes of before and after has quotes around it, and so is JSON
         only if it is one string, which cannot hold an LF or a CR.
         """
-        before, after = self._head, self._foot
-        if not (block.startswith(before) and block.endswith(after)):
+        if self._pattern is not None:
+            found = self._pattern.fullmatch(event)
+            if found is None:
+                return None
+            literal = found[1]
+        elif event.startswith(self._before) and event.endswith(self._after):
+            literal = event[len(self._before) - 1 : 1 - len(self._after)]
+        else:
             return None
         try:
-            text = orjson.loads(block[len(before) - 1 : 1 - len(after)])
+            text = orjson.loads(literal)
         except ValueError:
             return None
         return text if type(text) is str and text else None
 
-    def texts_of_block(self, lines: Bytes, payloads: Sequence[Bytes]) -> list[str] | None:
-        """Return the texts of a block whose payloads are such events alone, or None.
+    def texts_of(self, lines: bytes) -> list[str] | None:
+        """Return the texts of a block of such events alone, or None.
 
-        All strings are decoded in one go. What makes that exact: no payload holds an LF;
-        the strings are joined by a comma and an LF, and as a JSON string cannot hold a
-        raw LF, none can swallow its neighbour; so as many values as payloads, each a
-        str, means that each payload held one JSON string there.
+        lines: whole ones, the first of which begins an event.
+
+        All strings are decoded in one go. What makes that exact: none of them holds an LF;
+        they are joined by a comma and an LF, and as a JSON string cannot hold a raw LF,
+        none can swallow its neighbour; so as many values as events, each a str, means that
+        each event held one JSON string there.
         """
-        before, after = self._before, self._after
-        if not (payloads[0].startswith(before) and payloads[-1].endswith(after)):
+        literals = self._literals(lines)
+        if not literals:
             return None
-        if lines.count(self._between) != len(payloads) - 1:
-            return None
-        start, stop = len(before), -len(after)
-        strings = b",\n".join([payload[start:stop] for payload in payloads])
         try:
-            texts: list[str] = orjson.loads(b"[%b]" % strings)
+            texts: list[str] = orjson.loads(b"[%b]" % b",\n".join(literals))
             self.size = len("".join(texts))  # raises TypeError unless all are str
         except (ValueError, TypeError):
             return None
-        if len(texts) != len(payloads):
-            return None
-        return [text for text in texts if text] if "" in texts else texts
+        return texts if len(texts) == len(literals) else None
 
-    def add_texts(self, payloads: Iterator[Bytes], texts: list[str]) -> Bytes | None:
-        """Append the texts of such events; return the first payload that is none, or None."""
-        loads, add = orjson.loads, texts.append
-        names, told, values = self._fields = self._fields or self._as_objects()
-        for payload in payloads:
-            try:
-                event = loads(payload)
-                delta = event["choices"][0]["delta"]
-                text = delta["content"]
-                delta["content"] = None
-                if type(text) is str and text and told(event) == values and list(event) == names:
-                    add(text)
-                    continue
-            except (ValueError, LookupError, TypeError, RecursionError):
-                pass
-            return payload
-        return None
+    def _literals(self, lines: bytes) -> list[bytes] | None:
+        """Return what stands for the strings in a block, each without an LF, or None."""
+        if self._pattern is not None:
+            # Each LF of the block is in a match, and each match begins a line: nothing is
+            # left between them.
+            found: list[bytes] = self._pattern.findall(lines)
+            return found if lines.count(b"\n") == 2 * len(found) else None
+        before, after = self._before, self._after
+        if not (lines.startswith(before) and lines.endswith(after)):
+            return None
+        *split, _ = lines.split(b"\n")
+        # Each blank line stands between what is after one string and before the next.
+        if any(split[1::2]) or lines.count(after + before) != len(split) // 2 - 1:
+            return None
+        start, stop = len(before) - 1, 3 - len(after)
+        return [line[start:stop] for line in split[::2]]
 
     def chunk_of(self, event: Any) -> ChatChunk | None:
         """Return the chunk of such an event, or None."""
@@ -243,6 +276,12 @@ class PlainDelta:
         aside = {"choices", *_UNSEEN, *(name for name in FIRST if _is_known(name, event))}
         told = itemgetter("choices", *(name for name in event if name not in aside))
         return list(event), told, told(event)
+
+
+@lru_cache(maxsize=64)
+def _compiled(source: bytes) -> re.Pattern[bytes]:
+    """Compile a pattern once, however many streams of a server it fits."""
+    return re.compile(source, re.MULTILINE)
 
 
 def _agree(mine: dict[str, Any], its: dict[str, Any], aside: frozenset[str]) -> bool:
