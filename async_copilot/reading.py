@@ -63,6 +63,9 @@ class Source(Protocol):
     def abort(self, error: CopilotError) -> None:
         """End whatever is waited for with error."""
 
+    def let_go(self) -> None:
+        """Keep no more of the request than mask() needs: it is not sent again."""
+
     def mask(self, error: CopilotError) -> None:
         """Strike the request's secrets out of what an error says."""
 
@@ -273,8 +276,7 @@ class Reading:
         decoder = self._decoder
         items = decode(block) if block else []
         if items:
-            # A chunk that holds no more than a role may come twice; text may not.
-            self._handed_out = self._handed_out or decoder.progress or type(items[0]) is str
+            self._hand_out(decoder.progress or type(items[0]) is str)
         if not block or (decoder.ended and not self._asks_again(decoder.failure)):
             items += rest(self._failure is None)
             self.over = True
@@ -282,6 +284,13 @@ class Reading:
         if items:
             self.stop_clock()
         return items
+
+    def _hand_out(self, told: bool) -> None:
+        """Note that items go to the reader: what told something is not asked for again."""
+        # A chunk that holds no more than a role may come twice; text may not.
+        if told and not self._handed_out:
+            self._handed_out = True
+            self._source.let_go()
 
     def _asks_again(self, failure: CopilotError | None) -> bool:
         """True for an overload told in the stream before anything else: again() is next."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from fault_script import HELLO
+from fault_script import HELLO, HOLD, SSE, said
 from fault_server import FaultServer
 
 from async_copilot import CopilotClient, content_deltas
@@ -157,6 +157,28 @@ def traced() -> Iterator[list[int]]:
         held.append(tracemalloc.get_traced_memory()[0] - before)
     finally:
         tracemalloc.stop()
+
+
+async def test_a_request_is_not_kept_once_text_of_its_answer_was_handed_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone: list[bool] = []
+
+    class Written(bytes):
+        def __del__(self) -> None:
+            gone.append(True)
+
+    monkeypatch.setattr(
+        "async_copilot.client.request_body", lambda *_, **__: Written(b'{"messages":[]}')
+    )
+    async with (
+        FaultServer((SSE, said("Hel"), HOLD)) as server,
+        CopilotClient(base_url=server.url) as client,
+        client.stream("Hi") as reply,
+    ):
+        assert gone == []
+        assert await anext(reply) == "Hel"
+        assert gone == [True]
 
 
 def test_a_request_holds_its_body_and_no_room_besides() -> None:

@@ -39,6 +39,9 @@ class BorrowedResponse:
     def abort(self, error: CopilotError) -> None:
         self._clock.end(error)
 
+    def let_go(self) -> None:
+        """There is nothing to let go of: see pause()."""
+
     def mask(self, error: CopilotError) -> None:
         self._mask().error(error)
 

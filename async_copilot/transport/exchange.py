@@ -203,6 +203,10 @@ class Exchange:
         self._aborted = error
         self._wake(error)
 
+    def let_go(self) -> None:
+        """Keep no body: the request is not sent again."""
+        self._body = b""
+
     def mask(self, error: CopilotError) -> None:
         """Strike the request's secrets out of what an error says."""
         self._mask().error(error)

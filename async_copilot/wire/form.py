@@ -31,7 +31,7 @@ class BodyForm:
         if self.is_stream or (not self._start and block.startswith(b"data:")):
             self.is_stream = True  # nearly always, and then nothing has to be looked at
             if len(self._start) < EXCERPT:
-                self._start += block[:EXCERPT]
+                self._start += block[: EXCERPT - len(self._start)]
             return block
         self._start += block
         if not self.is_document:

@@ -92,13 +92,12 @@ class PlainDelta:
     size: characters of the texts returned last.
     """
 
-    __slots__ = ("_after", "_before", "_event", "_fields", "_pattern", "_usage", "size")
+    __slots__ = ("_after", "_before", "_fields", "_pattern", "_usage", "size")
 
-    def __init__(self, before: bytes, after: bytes, event: dict[str, Any]) -> None:
+    def __init__(self, before: bytes, after: bytes) -> None:
         self._before = b'data: %b"' % before
         self._after = b'"%b\n\n' % after
         self._pattern: re.Pattern[bytes] | None = None
-        self._event = event  # its content is null
         self._usage: dict[str, Any] | None = None  # the same in each of them
         self._fields: tuple[list[str], Callable[[dict[str, Any]], Any], Any] | None = None
         self.size = 0
@@ -130,12 +129,17 @@ class PlainDelta:
             choice["delta"]["content"] = event["choices"][0]["delta"]["content"]
             if probe != event:
                 return None
-            choice["delta"]["content"] = None
         except (ValueError, LookupError, TypeError, RecursionError, MalformedDataError):
             return None
-        form = cls(before, after, probe)
+        form = cls(before, after)
         form._leave_open(known)
         return form
+
+    @property
+    def _event(self) -> dict[str, Any]:
+        """The event, its content null; asked for seldom, and large to keep."""
+        event: dict[str, Any] = orjson.loads(self._before[6:-1] + b"null" + self._after[1:])
+        return event
 
     def _leave_open(self, known: PlainDelta | None) -> None:
         """Take the pattern in place of the bytes, where the known form has the same one."""
@@ -147,22 +151,23 @@ class PlainDelta:
     def _open_source(self) -> bytes:
         """Return the source of the pattern: the bytes, with a gap for each open value."""
         parts = [b"^"]
+        event = self._event
         for text in (self._before[:-1], self._after[1:]):
             at = 0
             for found in _OPEN.finditer(text):
-                if self._is_open(found[1].decode()):
+                if self._is_open(found[1].decode(), event):
                     gap = _STRING if found[2].startswith(b'"') else _NUMBER
                     parts += re.escape(text[at : found.start(2)]), gap
                     at = found.end(2)
             parts += re.escape(text[at:]), b"(%b)" % _TEXT
         return b"".join(parts[:-1])
 
-    def _is_open(self, name: str) -> bool:
+    def _is_open(self, name: str, event: dict[str, Any]) -> bool:
         """True for a field whose value says nothing new, and which stands where it is found."""
         around = self._before + self._after
         if b"\\" in around or around.count(b'"%b"' % name.encode()) != 1:
             return False  # a name that is written in two ways, or twice, may be another's
-        return name in self._event and (name in _UNSEEN or _is_known(name, self._event))
+        return name in event and (name in _UNSEEN or _is_known(name, event))
 
     def text_of(self, event: bytes) -> str | None:
         """Return the text of an event, a line of data and a blank one, or None.
