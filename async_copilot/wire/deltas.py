@@ -163,10 +163,10 @@ class DeltaDecoder:
             self._texts(self._read(payload, loads(payload)), texts)
             if self.ended:
                 break
-            if len(texts) > before:
-                example = payload
-                if left >= self.worth_learning_early:
-                    self._learn(payload)
+            # The newest one alone is an example: what it tells is what was told last.
+            example = payload if len(texts) > before else None
+            if example is not None and left >= self.worth_learning_early:
+                self._learn(example)
         else:
             if example is not None and self.events >= self.worth_learning:
                 self._learn(example)
