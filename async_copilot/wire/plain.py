@@ -38,6 +38,7 @@ _OPEN = re.compile(
 _LONGEST = 16 * 1024  # bytes; a larger event is no example of many small ones
 _LONGEST_PATTERN = 2 * 1024  # bytes; it takes a microsecond or two a byte to compile
 _PROBE = "\x02probe\x03"
+_CONTENT_ALONE = frozenset({"content"})
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -268,11 +269,11 @@ class PlainDelta:
             if not isinstance(choice, dict):
                 continue
             (own,) = mine["choices"]
-            delta = choice.get("delta")
             if not _agree(own, choice, frozenset({"delta", "index"})):
                 return False
-            if isinstance(delta, dict) and not _agree(own["delta"], delta, frozenset({"content"})):
-                return False
+            for said in (choice.get("delta"), choice.get("message")):
+                if isinstance(said, dict) and not _agree(own["delta"], said, _CONTENT_ALONE):
+                    return False
         return True
 
     def _as_objects(self) -> tuple[list[str], Callable[[dict[str, Any]], Any], Any]:
