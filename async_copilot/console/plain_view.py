@@ -99,13 +99,14 @@ def _remarks(turn: Turn, reply: Reply) -> list[str]:
         remarks.append(f"the model refuses: {reply.refusal}")
     if reply.finish_reason in _CUT_REASONS:
         remarks.append(_CUT_REASONS[reply.finish_reason])
-    if reply.end is End.COMPLETE and not (turn.said[1] or reply.refusal or reply.tool_calls):
+    answered = bool(turn.said[1] or reply.tool_calls)
+    if reply.end is End.COMPLETE and not (answered or reply.refusal):
         remarks.append("the answer is empty")
     if reply.end is End.TRUNCATED and turn.error is None:
         remarks.append("the answer was cut off, which --no-strict accepts")
     if reply.skipped:
         remarks.append(f"malformed lines passed over: {reply.skipped}")
-    if reply.left_out:
+    if reply.left_out and answered:
         remarks.append(f"not in the conversation: {', '.join(reply.left_out)}")
     if reply.remembered is False:
         remarks.append(
