@@ -91,12 +91,14 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
-    wanted = item.callspec.params.get("server") if hasattr(item, "callspec") else None
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    wanted = params.get("server", params.get("clients"))
     if not isinstance(wanted, Server) or (report.when != "call" and report.passed):
         return report
-    row = item.config.stash[ROWS].setdefault(wanted.name, Row())
-    figure = item.stash[FOUND].figure if FOUND in item.stash else "yes"
-    row.checks[claim_of(item)] = FAILED if report.failed else figure
+    if "server" in params:
+        row = item.config.stash[ROWS].setdefault(wanted.name, Row())
+        figure = item.stash[FOUND].figure if FOUND in item.stash else "yes"
+        row.checks[claim_of(item)] = FAILED if report.failed else figure
     if report.failed:
         running = getattr(item, "funcargs", {}).get("server")
         if isinstance(running, Running):
@@ -126,9 +128,19 @@ def pytest_report_teststatus(
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    rows = config.stash[ROWS]
-    if not rows:
-        return
+    write = terminalreporter.write_line
+    if rows := config.stash[ROWS]:
+        write_tables(terminalreporter, rows)
+    told = set()
+    for nodeid, text in config.stash[LOST]:
+        terminalreporter.section(f"{LOOK_OUT}: {nodeid}", sep="!", red=True)
+        # Where it did not even start, every test says the same.
+        write("as above" if text in told else text)
+        told.add(text)
+
+
+def write_tables(terminalreporter: pytest.TerminalReporter, rows: dict[str, Row]) -> None:
+    """The tables for the README, made from what really ran."""
     write = terminalreporter.write_line
     terminalreporter.section("Works with: what really ran")
     write(f"Python {platform.python_version()}, aiohttp {version('aiohttp')}\n")
@@ -138,9 +150,3 @@ def pytest_terminal_summary(
         write(line)
     for name in OPT_IN.keys() - CHOSEN:
         write(f"not run: {name} (opt in with ASYNC_COPILOT_INTEROP={name})")
-    told = set()
-    for nodeid, text in config.stash[LOST]:
-        terminalreporter.section(f"{LOOK_OUT}: {nodeid}", sep="!", red=True)
-        # Where it did not even start, every test says the same.
-        write("as above" if text in told else text)
-        told.add(text)

@@ -5,12 +5,19 @@ It is imported by the tests that run, so that a run without it can collect this 
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import gc
 import importlib
+import json
+import subprocess
+import sys
+import tarfile
 from typing import Any
 
+import aiohttp
 import pytest
+from recipes.readme import recipe
 
 from async_copilot.fake_server import (
     Close,
@@ -20,6 +27,7 @@ from async_copilot.fake_server import (
     FakeToolCall,
     Pace,
     Repeat,
+    Request,
     Reset,
     Stall,
 )
@@ -27,7 +35,8 @@ from async_copilot.fake_server import (
 pytestmark = pytest.mark.interop
 
 MESSAGES: Any = [{"role": "user", "content": "Hello, I am Heiner. How are you?"}]
-DIALECTS: list[Any] = ["g4f", "g4f-8.1.7", "g4f-0.4.9.0", "openai", "litellm", "llama"]
+DIALECTS: list[Any] = ["g4f", "g4f-8.1.7", "g4f-0.4.9.0", "openai", "azure", "litellm", "llama"]
+SNAPSHOTS_OF = "openai==3.57.0"
 
 
 def openai(name: str) -> Any:
@@ -211,3 +220,93 @@ async def test_many_of_its_streams_run_side_by_side() -> None:
             assert text_of(chunks) == f"number {number}"
 
         await asyncio.gather(*(one(number) for number in range(100)))
+
+
+# ---- through the fixture
+
+
+def test_code_that_uses_openai_needs_no_change(fake_openai: FakeServer) -> None:
+    recipe("fake-openai").test_the_greeting(fake_openai)
+
+
+def test_a_snapshot_of_what_the_model_said(fake_openai: FakeServer) -> None:
+    recipe("fake-snapshot").test_what_the_model_said_is_kept(fake_openai)
+
+
+async def test_azures_own_client_is_answered() -> None:
+    async with FakeServer("Hello", dialect="azure", api_key="k" * 32) as server:
+        options = {"azure_endpoint": server.origin, "api_version": "2024-10-21"}
+        async with openai("AsyncAzureOpenAI")(api_key="k" * 32, **options) as client:
+            chunks = await streamed(client)
+            whole = await client.chat.completions.create(model="m", messages=MESSAGES)
+    assert text_of(chunks) == whole.choices[0].message.content == "Hello"
+
+
+async def test_embeddings_and_older_completions_arrive() -> None:
+    async with FakeServer("Hello", dialect="openai") as server, client_of(server) as client:
+        vectors = (await client.embeddings.create(model="e", input=["a", "a"])).data
+        text = await client.completions.create(model="m", prompt="Hi")
+    assert vectors[0].embedding == vectors[1].embedding
+    assert text.choices[0].text == "Hello"
+
+
+# ---- the answers its own tests have recorded from the live API
+
+# What has come since those were recorded.
+NEW_KEYS = {"service_tier", "annotations", "prompt_tokens_details"}
+
+
+@pytest.fixture(scope="module")
+def snapshots(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
+    """The whole completions in the tests of the package's source distribution."""
+    folder = tmp_path_factory.mktemp("openai")
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", "openai"]
+    subprocess.run([*command, "-d", folder, SNAPSHOTS_OF], check=True)  # noqa: S603  # our own pip
+    (archive,) = folder.glob("openai-*.tar.gz")
+    with tarfile.open(archive) as tar:
+        (name,) = [name for name in tar.getnames() if name.endswith("chat/test_completions.py")]
+        source = tar.extractfile(name)
+        assert source is not None
+        tree = ast.parse(source.read())
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return [json.loads(text) for text in texts if str(text).startswith('{"id": "chatcmpl-')]
+
+
+async def test_whole_completions_have_the_keys_of_the_published_snapshots(
+    snapshots: list[Any],
+) -> None:
+    assert len(snapshots) > 5
+    async with FakeServer(answer_like, dialect="openai") as server:
+        for snapshot in snapshots:
+            said = snapshot["choices"][0]["message"]
+            body = {"messages": [{"role": "user", "content": json.dumps(said)}]}
+            ours = await posted(server, body)
+            pairs = [(snapshot, ours), (snapshot["usage"], ours["usage"])]
+            pairs += [(snapshot["choices"][0], ours["choices"][0])]
+            pairs += [(said, ours["choices"][0]["message"])]
+            for theirs, own in pairs:
+                assert set(theirs) <= set(own) <= set(theirs) | NEW_KEYS
+            for theirs, own in zip(
+                said.get("tool_calls") or [],
+                ours["choices"][0]["message"].get("tool_calls") or [],
+                strict=True,
+            ):
+                assert set(theirs) == set(own)
+
+
+def answer_like(request: Request) -> FakeAnswer:
+    """An answer with the content, refusal or calls of the message in the request's text."""
+    said = json.loads(request.text)
+    calls = [
+        FakeToolCall(call["function"]["name"], call["function"]["arguments"], id=call["id"])
+        for call in said.get("tool_calls") or []
+    ]
+    return FakeAnswer(said["content"] or "", refusal=said["refusal"] or "", tool_calls=calls)
+
+
+async def posted(server: FakeServer, body: Any) -> Any:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(server.url + "/chat/completions", json=body) as response,
+    ):
+        return await response.json()

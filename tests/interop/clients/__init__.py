@@ -1,0 +1,1 @@
+"""Other clients, and what they do with a chat server: run in environments of their own."""
