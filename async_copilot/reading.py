@@ -11,19 +11,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableSequence, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
-from .errors import (
-    ClientClosedError,
-    ClockError,
-    CopilotError,
-    DisconnectedError,
-    Hint,
-    ReplyInUseError,
-    StreamError,
-    TruncatedError,
-)
+from .errors import CopilotError, StreamError
 from .observer import Observer, log_end, log_request, tell
 from .transport.body import Body
 from .transport.statuses import request_id
+from .verdict import complete_error, end_of, left_error, truncated_error
 from .wire.answer import End
 from .wire.chat import ChatChunk
 from .wire.deltas import DeltaDecoder
@@ -32,11 +24,9 @@ from .wire.think_deltas import ThinkDecoder
 if TYPE_CHECKING:
     from .reply import Reply
 
-__all__ = ["Reading", "Settle", "Source", "left_error"]
+__all__ = ["Reading", "Settle", "Source"]
 
 COMPACT_EVERY = 16  # plain deltas that come alone; joining costs more than a list of a few
-
-LONG_REQUEST = 8_000  # bytes; some 2,000 tokens, which is all that small models take
 
 Item = TypeVar("Item", str, ChatChunk)
 
@@ -158,7 +148,7 @@ class Reading:
         try:
             await self._send()
         except CopilotError as error:
-            self.reply.end = _end_of(error)
+            self.reply.end = end_of(error)
             self.leave(self._completed(error))
             raise
         except BaseException:
@@ -246,7 +236,7 @@ class Reading:
 
     def _emptiness(self) -> CopilotError | None:
         """Return what is wrong with a body that held nothing: no event, no text."""
-        return self._truncated() if self._decoder.empty else None
+        return truncated_error(self.reply) if self._decoder.empty else None
 
     def texts(self, block: bytes) -> Sequence[str]:
         """Return the text deltas that block completes; b"" ends the answer."""
@@ -351,14 +341,14 @@ class Reading:
         reply, decoder = self.reply, self._decoder
         failure = self._failure or decoder.failure
         if failure is not None:
-            reply.end = _end_of(failure)
+            reply.end = end_of(failure)
         elif decoder.complete:
             reply.end = End.COMPLETE
         elif decoder.done:
             reply.end = End.DONE
         else:
             reply.end = End.TRUNCATED
-            failure = self._truncated() if self._strict else None
+            failure = truncated_error(self.reply) if self._strict else None
         reply.timing.ended = self._loop.time() - self._started
         if decoder.ended:
             await self._body.drain()
@@ -366,33 +356,9 @@ class Reading:
         if failure is not None:
             raise failure
 
-    def _truncated(self) -> TruncatedError:
-        events = self.reply.timing.chunks
-        length = len(self.reply.text)
-        came = f"{events} events and {length:,} characters" if events else "no event at all"
-        return TruncatedError(
-            f"the answer was cut off: the body ended after {came}, with neither a "
-            f"finish_reason nor [DONE]",
-            hint=Hint("{option} accepts such answers", "strict=False"),
-        )
-
     def _completed(self, failure: CopilotError) -> CopilotError:
         """Put what is known into an error."""
-        reply, size = self.reply, self.reply.request.size
-        failure.reply = reply
-        failure.retries = reply.timing.retries
-        if failure.retries:
-            times = f"{failure.retries} {'retry' if failure.retries == 1 else 'retries'}"
-            seconds = self._loop.time() - self._started
-            failure.args = (f"{failure.message} (after {times}, {seconds:.1f} s in all)",)
-        gone = isinstance(failure, TruncatedError | DisconnectedError)
-        if gone and size >= LONG_REQUEST and reply.timing.first_chunk is None:
-            failure.hint = Hint(
-                f"the prompt may be longer than the model takes: the request has {size:,} bytes"
-            )
-        if failure.status is None:
-            failure.status = reply.status
-            failure.request_id = reply.request_id
+        complete_error(failure, self.reply, self._loop.time() - self._started)
         self._source.mask(failure)
         return failure
 
@@ -426,17 +392,3 @@ class Reading:
             self._settle(self.reply, failure)
         if self._observer is not None:
             tell(self._observer.on_end, self.reply, failure)
-
-
-def left_error() -> ReplyInUseError:
-    """Return the error for a reply that is read after it was left."""
-    return ReplyInUseError("this reply was left", hint=Hint("read it inside its async with"))
-
-
-def _end_of(failure: CopilotError) -> End:
-    if isinstance(failure, ClockError):
-        return End.STALLED
-    if isinstance(failure, DisconnectedError):
-        return End.DISCONNECTED
-    left = isinstance(failure, ClientClosedError | ReplyInUseError)
-    return End.CANCELLED if left else End.ERROR

@@ -13,11 +13,12 @@ import aiohttp
 
 from .errors import ClientClosedError, Hint, ReplyInUseError
 from .options import check_options
-from .reading import Reading, left_error
+from .reading import Reading
 from .structured import check_format, parsed_answer
 from .transport.batches import Batch
 from .transport.borrowed import BorrowedResponse
 from .transport.clocks import Timeouts
+from .verdict import left_error
 from .wire.answer import Answer
 from .wire.asked import request_info
 from .wire.chat import ChatChunk

@@ -46,7 +46,7 @@ ORDER = [
     *("transport.error_body", "transport.near_names", "transport.borrowed"),
     *("transport.outgoing", "transport.gate", "transport.exchange", "transport.bound_session"),
     # doors
-    *("options", "parts", "reading", "structured", "reply", "saved", "conversation"),
+    *("options", "parts", "verdict", "reading", "structured", "reply", "saved", "conversation"),
     *("models", "client", "runner"),
     # packages of their own: one for tests and demonstrations, one for people
     *("fake_server", "pytest_plugin", "console", "__main__"),
@@ -77,6 +77,7 @@ INSIDE = {
 FOR_TYPES = {
     ("errors", "reply"),
     ("reading", "reply"),
+    ("verdict", "reply"),
     ("errors", "wire.sse"),
     ("observer", "reply"),
 }

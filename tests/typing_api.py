@@ -180,6 +180,8 @@ async def what_a_reply_tells(reply: Reply) -> None:
     assert_type(reply.timing.first_chunk, float | None)
     assert_type(reply.timing.last_chunk, float | None)
     assert_type(reply.timing.ended, float | None)
+    assert_type(reply.logprobs, dict[str, Any] | None)
+    assert_type(reply.completion, dict[str, Any])
     assert_type(reply.request, RequestInfo)
     assert_type(reply.request.number, int)
     assert_type(reply.request.server, str)

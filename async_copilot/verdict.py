@@ -1,0 +1,68 @@
+"""A failure in; the End it means, and the error with all that is known, out. No I/O."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .errors import (
+    ClientClosedError,
+    ClockError,
+    CopilotError,
+    DisconnectedError,
+    Hint,
+    ReplyInUseError,
+    TruncatedError,
+)
+from .wire.answer import End
+
+if TYPE_CHECKING:
+    from .reply import Reply
+
+__all__ = ["complete_error", "end_of", "left_error", "truncated_error"]
+
+LONG_REQUEST = 8_000  # bytes; some 2,000 tokens, which is all that small models take
+
+
+def end_of(failure: CopilotError) -> End:
+    """Return how a reply ended that failed."""
+    if isinstance(failure, ClockError):
+        return End.STALLED
+    if isinstance(failure, DisconnectedError):
+        return End.DISCONNECTED
+    left = isinstance(failure, ClientClosedError | ReplyInUseError)
+    return End.CANCELLED if left else End.ERROR
+
+
+def left_error() -> ReplyInUseError:
+    """Return the error for a reply that is read after it was left."""
+    return ReplyInUseError("this reply was left", hint=Hint("read it inside its async with"))
+
+
+def truncated_error(reply: Reply) -> TruncatedError:
+    """Return the error for a body that ended before its answer did."""
+    events, length = reply.timing.chunks, len(reply.text)
+    came = "no event at all"
+    if events:
+        came = f"{events:,} event{'s' if events > 1 else ''} and {length:,} characters"
+    return TruncatedError(
+        f"the answer was cut off: the body ended after {came}, with neither a "
+        f"finish_reason nor [DONE]",
+        hint=Hint("{option} accepts such answers", "strict=False"),
+    )
+
+
+def complete_error(failure: CopilotError, reply: Reply, seconds: float) -> None:
+    """Put what is known into an error that came seconds after its reply was asked for."""
+    failure.reply = reply
+    failure.retries = reply.timing.retries
+    if failure.retries:
+        times = f"{failure.retries} {'retry' if failure.retries == 1 else 'retries'}"
+        failure.args = (f"{failure.message} (after {times}, {seconds:.1f} s in all)",)
+    size, nothing = reply.request.size, reply.timing.first_chunk is None
+    if nothing and size >= LONG_REQUEST and isinstance(failure, TruncatedError | DisconnectedError):
+        failure.hint = Hint(
+            f"the prompt may be longer than the model takes: the request has {size:,} bytes"
+        )
+    if failure.status is None:
+        failure.status = reply.status
+        failure.request_id = reply.request_id
