@@ -110,6 +110,8 @@ class FaultServer:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
+        if self._tls is not None:
+            self._let_handshakes_fail(loop)
         self._listener = await loop.create_server(
             lambda: _Talk(self), "127.0.0.1", 0, backlog=4096, ssl=self._tls
         )
@@ -133,6 +135,17 @@ class FaultServer:
         for talk in self._talks:
             if not talk.task.cancelled() and (broken := talk.task.exception()) is not None:
                 raise broken
+
+    @staticmethod
+    def _let_handshakes_fail(loop: asyncio.AbstractEventLoop) -> None:
+        """A client that trusts no server here is what a test is about, not a fault of its own."""
+        report = loop.get_exception_handler()
+
+        def filtered(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+            if report is not None and "transport creation" not in context["message"]:
+                report(loop, context)
+
+        loop.set_exception_handler(filtered)
 
     async def left(self, count: int = 1, *, within: float = 10.0) -> None:
         """Wait until `count` clients have closed their connection; fail after `within` seconds."""
