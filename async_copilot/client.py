@@ -14,7 +14,7 @@ from yarl import URL
 from .conversation import Conversation
 from .errors import ClientClosedError
 from .models import Model, Provider, fetch_list, list_url, read_models, read_providers
-from .observer import Observer
+from .observer import Observer, log_request
 from .options import (
     UNSET,
     Defaults,
@@ -266,10 +266,17 @@ class CopilotClient:
 
     async def _list(self, *names: str) -> list[dict[str, Any]]:
         url = list_url(self._url, *names)
+        asked = request_info({}, server=place(url), size=0)
         exchange = self._exchange(
-            url, b"", headers=self._headers, timeouts=self._timeouts, max_retries=self._max_retries
+            url,
+            b"",
+            headers=self._headers,
+            timeouts=self._timeouts,
+            max_retries=self._max_retries,
+            number=asked.number,
         )
-        return await fetch_list(exchange, place(url))
+        log_request(asked, method="GET")
+        return await fetch_list(exchange, asked.server)
 
     async def aclose(self) -> None:
         """Close the client; replies under way end with ClientClosedError."""

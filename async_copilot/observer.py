@@ -10,6 +10,7 @@ from .errors import CopilotError
 
 if TYPE_CHECKING:
     from .reply import Reply
+    from .wire.asked import RequestInfo
 
 __all__ = ["Observer", "log_end", "log_request", "tell"]
 
@@ -74,16 +75,16 @@ def tell(method: Callable[Told, object], *args: Told.args, **kwargs: Told.kwargs
         log.exception("%s of the observer failed", getattr(method, "__qualname__", method))
 
 
-def log_request(reply: Reply) -> None:
-    """Log that the request of a reply is about to go out; not for a response of the caller's."""
-    request = reply.request
+def log_request(request: RequestInfo, *, method: str = "POST", attempt: int = 1) -> None:
+    """Log that a request is about to go out; not for a response of the caller's."""
     if request.server:
         log.debug(
-            "request %d: POST %s, model %r, attempt %d",
+            "request %d: %s %s, model %r, attempt %d",
             request.number,
+            method,
             request.server,
             request.model,
-            reply.timing.retries + 1,
+            attempt,
         )
 
 

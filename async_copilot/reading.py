@@ -160,7 +160,7 @@ class Reading:
         while True:
             if failure is not None:
                 await self._pause(failure)
-            log_request(self.reply)
+            log_request(self.reply.request, attempt=self.reply.timing.retries + 1)
             try:
                 body = await self._source.open(self._replaced)
             except CopilotError as error:

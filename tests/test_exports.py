@@ -80,6 +80,7 @@ FOR_TYPES = {
     ("verdict", "reply"),
     ("errors", "wire.sse"),
     ("observer", "reply"),
+    ("observer", "wire.asked"),
 }
 
 PUBLIC = {

@@ -117,3 +117,19 @@ async def test_a_stream_is_entered_once() -> None:
             await stream.__aenter__()
         assert reply.end is End.COMPLETE
         assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("way", ["text", "chunks"])
+async def test_log_probabilities_are_those_of_all_tokens(way: str) -> None:
+    answer = FakeAnswer(["Hel", "lo"], logprobs=[-0.5, -0.25])
+    async with (
+        FakeServer([answer, "Hello"], dialect="openai") as server,
+        CopilotClient(base_url=server.url, model="m", memory="client") as client,
+    ):
+        async with client.stream("Hi", logprobs=True) as reply:
+            async for _ in reply if way == "text" else reply.chunks():
+                pass
+        assert reply.logprobs is not None
+        tokens = [(token["token"], token["logprob"]) for token in reply.logprobs["content"]]
+        assert tokens == [("Hel", -0.5), ("lo", -0.25)]
+        assert (await client.complete("Hi")).logprobs is None

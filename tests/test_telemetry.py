@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import pickle
+import re
 from typing import Any
 
 import aiohttp
@@ -303,3 +304,14 @@ async def test_a_response_of_yours_has_an_end_in_the_log_and_no_start(
             pass
     (line,) = story(caplog)
     assert line.startswith(f"DEBUG request {reply.request.number}: COMPLETE after ")
+
+
+async def test_a_list_of_models_is_a_request_in_the_log_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "async_copilot")
+    async with FakeServer("Hello") as server, CopilotClient(base_url=server.url) as client:
+        await client.models()
+    out, headers = story(caplog)
+    assert re.fullmatch(rf"DEBUG request \d+: GET {server.url}/models, .*, attempt 1", out)
+    assert ": status 200 after 0." in headers
