@@ -7,6 +7,7 @@ from ..reply import Reply
 __all__ = ["stats_line", "summary_line"]
 
 MAX_TOKENS = 10**12  # of one answer, far beyond any
+SHORTEST = 0.05  # seconds; the rate of what comes in less says nothing about the server
 
 
 def stats_line(reply: Reply) -> str:
@@ -20,7 +21,7 @@ def stats_line(reply: Reply) -> str:
     if timing.first_chunk is not None and timing.last_chunk is not None:
         span = timing.last_chunk - timing.first_chunk
         what, count = _count(reply)
-        if span > 0:
+        if span >= SHORTEST:
             parts.append(f"{count / span:.1f} {what}/s ({count} in {span:.2f} s)")
         else:
             parts.append(f"{count} {what} at once")
