@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import time
 from typing import Any
 
@@ -18,6 +20,7 @@ from fault_script import (
     STOP,
     Answer,
     Repeat,
+    Until,
     chunk,
     delta,
     event,
@@ -307,6 +310,35 @@ async def test_connecting_while_the_loop_is_kept_busy_is_in_time() -> None:
         time.sleep(0.5)  # noqa: ASYNC251  # what must not happen happens
         outcome = await asking
     outcome.ended(End.COMPLETE, "Hello", within=2)
+
+
+STOPPED = """
+import asyncio, sys
+from async_copilot import CopilotClient, Timeouts
+
+async def main():
+    async with CopilotClient(base_url=sys.argv[1], timeouts=Timeouts(silence=0.5)) as client:
+        print((await client.complete("Hello")).text)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="no process can be stopped here")
+async def test_a_process_that_was_stopped_blames_no_server() -> None:
+    """Ctrl-Z, a debugger, a laptop's lid: the answer comes meanwhile, and lies in the socket."""
+    ready = asyncio.Event()
+    async with FaultServer((Until(ready), stream("Hel", "lo"))) as server:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", STOPPED, server.url), stdout=asyncio.subprocess.PIPE
+        )
+        await server.received(within=30)
+        process.send_signal(signal.SIGSTOP)
+        ready.set()
+        await asyncio.sleep(1.5)
+        process.send_signal(signal.SIGCONT)
+        out, _ = await process.communicate()
+    assert out.decode().strip() == "Hello"
 
 
 async def test_clocks_of_one_call_go_before_those_of_the_client() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,10 +13,11 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from fault_client import FAST, KEY, ask
-from fault_script import FIN, HELLO, HOLD, RST, Close
+from fault_script import FIN, HELLO, HOLD, RST, Close, head
 from fault_server import FaultServer
 
 from async_copilot import (
+    AuthenticationError,
     ConnectionFailedError,
     ConnectTimeoutError,
     CopilotClient,
@@ -23,6 +25,7 @@ from async_copilot import (
     End,
     InvalidHTTPError,
     InvalidRequestError,
+    ServerStatusError,
     SilenceTimeoutError,
     Timeouts,
 )
@@ -262,6 +265,59 @@ async def test_a_password_for_the_host_in_netrc_is_not_sent(
     outcome.ended(End.COMPLETE, "Hello")
     assert proxy.requests[0].headers.get("authorization") == (key and f"Bearer {key}")
     assert "proxy-authorization" not in proxy.requests[0].headers
+
+
+async def test_a_proxy_that_refuses_its_password_is_blamed_and_not_the_server(
+    environment: Callable[..., None],
+) -> None:
+    """In the clear, where it answers in the server's place; and to a tunnel."""
+    refusal = (head(407, "Proxy Authentication Required", length=0),)
+    async with FaultServer(refusal) as proxy:
+        url = proxy.origin.replace("//", "//me:the-password@")
+        environment(http_proxy=url, https_proxy=url)
+        plain = await ask("http://api.test/v1", max_retries=2)
+        tunnel = await ask("https://api.test/v1", max_retries=2)
+    for outcome in (plain, tunnel):
+        error = outcome.failed(
+            AuthenticationError, PermissionError, status=407, says=["the proxy on the way to"]
+        )
+        assert "the-password" not in str(error)
+        assert "api_key" not in str(error)
+    assert [request.method for request in proxy.requests] == ["POST", "CONNECT"]
+
+
+async def test_a_proxy_whose_way_is_blocked_is_asked_again(
+    environment: Callable[..., None],
+) -> None:
+    async with FaultServer((head(503, "X", length=0),)) as proxy:
+        environment(https_proxy=proxy.origin)
+        outcome = await ask("https://api.test/v1", max_retries=1)
+    outcome.failed(ServerStatusError, status=503, retries=1, says=["the proxy"], within=2)
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_dead_proxy_is_named(scheme: str, environment: Callable[..., None]) -> None:
+    with taken_port() as port:
+        environment(all_proxy=f"http://me:the-password@127.0.0.1:{port}")
+        outcome = await ask(f"{scheme}://api.test/v1")
+    error = outcome.failed(
+        ConnectionFailedError,
+        party="proxy",
+        says=[f"the proxy 127.0.0.1:{port}", "api.test", "no_proxy"],
+    )
+    assert "the-password" not in str(error)
+
+
+async def test_a_machine_out_of_file_descriptors_is_blamed_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none_left(*_: object) -> socket.socket:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with FaultServer(HELLO) as server:
+        monkeypatch.setattr("async_copilot.transport.bound_session.keep_alive_socket", none_left)
+        outcome = await ask(server)
+    outcome.failed(ConnectionFailedError, party="machine", says=["open files", "ulimit"])
 
 
 @pytest.mark.parametrize("proxy", ["socks5://me:secret@p", "http://"])
