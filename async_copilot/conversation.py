@@ -6,28 +6,23 @@ import uuid
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
-from typing import Any, NoReturn, Protocol, Self, get_args
+from typing import Any, NoReturn, Protocol, Self
 
-from .errors import (
-    AmnesiaWarning,
-    CopilotError,
-    InvalidRequestError,
-    TurnInProgressError,
-)
-from .options import UNSET, Defaults, Memory, Unset, check_call, check_messages, check_options
+from .errors import AmnesiaWarning, CopilotError, Hint, InvalidRequestError, TurnInProgressError
+from .options import UNSET, Defaults, Memory, Unset, check_call, check_options
 from .reply import Reply
 from .saved import SETTINGS, Saved, read_saved
+from .turn import Turn, client_turn, place_of, server_turn
 from .wire.copies import copied
+from .wire.handle import kept
 from .wire.history import Echo, Message, exchanges, in_order, newest, remembered_message
 from .wire.request import Messages, request_messages
-from .wire.server_memory import Asked, ServerMemory
+from .wire.server_memory import ServerMemory
 from .wire.transcript import TRANSCRIPT_CHARS
 
 __all__ = ["Conversation", "Streams"]
-
-_ECHOES = get_args(Echo)
 
 
 class Streams(Protocol):
@@ -37,18 +32,6 @@ class Streams(Protocol):
     def defaults(self) -> Defaults: ...
 
     def stream(self, messages: Messages, **options: Any) -> AbstractAsyncContextManager[Reply]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """A turn as it goes out: messages of the caller's, after what of the history stays."""
-
-    before: list[Message]
-    new: list[Message]
-    outgoing: list[Message]
-    fields: dict[str, Any]
-    left_out: list[str]
-    asked: Asked | None
 
 
 class Conversation:
@@ -115,16 +98,10 @@ class Conversation:
             model=self.model,
             provider=self.provider,
             keep_partial=keep_partial,
+            echo_reasoning=echo_reasoning,
+            max_transcript=max_transcript,
         )
         check_call(options)
-        if echo_reasoning not in _ECHOES:
-            raise InvalidRequestError(
-                f'echo_reasoning={echo_reasoning!r}; it is "tools", "always" or "never"'
-            )
-        if type(max_transcript) is not int or max_transcript < 0:
-            raise InvalidRequestError(
-                f"max_transcript={max_transcript!r}; give a number of characters, 0 or more"
-            )
         self.id = str(uuid.uuid4())
         self.echo_reasoning: Echo = echo_reasoning
         self.max_transcript = max_transcript
@@ -146,13 +123,13 @@ class Conversation:
 
     @property
     def handle(self) -> dict[str, Any] | None:
-        return self._server.handle
+        return kept(self._server.handle)
 
     @handle.setter
     def handle(self, handle: dict[str, Any] | None) -> None:
         self._server = ServerMemory(
-            handle,
-            place=_place(self.provider, self.model),
+            kept(handle),
+            place=place_of(self.provider, self.model),
             system=self.system,
             known=len(self._messages),
             begun=handle is not None,
@@ -207,38 +184,31 @@ class Conversation:
                 stacklevel=warn_at,
             )
 
-    def _prepared(self, messages: list[Message], options: dict[str, Any]) -> _Turn:
+    def _prepared(self, messages: list[Message], options: dict[str, Any]) -> Turn:
         """Return a turn of these messages; raise where they are none."""
         new = [copied(message) for message in messages]
-        fields = {**self._options, "model": self.model, "provider": self.provider}
+        fields = {**self._options, "model": self.model, "provider": self.provider, **options}
         if self.memory == "client":
-            check_messages(new)
-            before, left_out = in_order([*self._messages, *new], echo=self.echo_reasoning)
-            system = [{"role": "system", "content": self.system}] if self.system else []
-            return _Turn(before, [], [*system, *before], fields | options, left_out, None)
-        if len(new) != 1 or new[0].get("role") != "user":
-            raise InvalidRequestError(
-                'with memory="server" a turn is one user message, since g4f drops the '
-                'others or shares them between clients; use memory="client" for more'
+            turn = client_turn(new, self._messages, system=self.system, echo=self.echo_reasoning)
+        else:
+            turn = server_turn(
+                new,
+                self._messages,
+                self._server,
+                conversation_id=self.id,
+                place=place_of(fields["provider"], fields["model"]),
+                system=self.system,
+                limit=self.max_transcript,
             )
-        asked = self._server.ask(
-            new[0],
-            self._messages,
-            place=_place(**{"provider": self.provider, "model": self.model, **options}),
-            system=self.system,
-            limit=self.max_transcript,
-        )
-        fields["conversation_id"] = self._server.wire_id(self.id)
-        fields["conversation"] = asked.handle
-        return _Turn(self._messages, new, [asked.message], fields | options, asked.left_out, asked)
+        return replace(turn, fields=turn.fields | fields)
 
-    def _settle(self, turn: _Turn, reply: Reply, error: CopilotError | None) -> None:
+    def _settle(self, turn: Turn, reply: Reply, error: CopilotError | None) -> None:
         """Let a turn that is over into the history, where it ended well or is to be kept."""
         ended_well = reply.end is not None and reply.end.ok
-        kept = ended_well or (self.keep_partial and bool(reply.text))
+        to_keep = ended_well or (self.keep_partial and bool(reply.text))
         left_out = list(turn.left_out)
         said = bool(reply.text or reply.reasoning or reply.tool_calls)
-        if kept:
+        if to_keep:
             message, not_kept = remembered_message(
                 reply.message,
                 echo=self.echo_reasoning,
@@ -247,11 +217,11 @@ class Conversation:
             )
             left_out += not_kept
             if message is not None:
-                self._messages = [*turn.before, *turn.new, message]
+                self._messages = [*turn.history, message]
         reply.left_out = tuple(left_out)
         if turn.asked is None:
             return
-        if ended_well or (kept and reply.conversation is not None):
+        if ended_well or (to_keep and reply.conversation is not None):
             reply.remembered = self._server.learn(turn.asked, reply, known=len(self._messages))
         elif error is not None:
             self._server.fail(error, said=said)
@@ -259,8 +229,11 @@ class Conversation:
     def _only_turn(self) -> None:
         if self._busy:
             raise TurnInProgressError(
-                "a turn of this conversation is running; await its end first, or make "
-                "another conversation for questions asked side by side"
+                "a turn of this conversation is running",
+                hint=Hint(
+                    "await its end first, or make another conversation for questions asked "
+                    "side by side"
+                ),
             )
 
     # ------------------------------------------------------------------ the history
@@ -290,14 +263,14 @@ class Conversation:
         """
         self._only_turn()
         if callable(keep):
-            kept = request_messages(list(keep(self.history)))
+            messages = request_messages(list(keep(self.history)))
         elif type(keep) is int and keep >= 0:
-            kept = newest(self._messages, keep)
+            messages = newest(self._messages, keep)
         else:
             raise InvalidRequestError(
-                f"trim() takes a number of messages or a function, not {keep!r}"
+                f"trim() is given {keep!r}", hint=Hint("give a number of messages, or a function")
             )
-        self._keep(in_order([copied(message) for message in kept], echo=self.echo_reasoning)[0])
+        self._keep(in_order([copied(message) for message in messages], echo=self.echo_reasoning)[0])
 
     def _keep(self, messages: list[Message]) -> None:
         if messages != self._messages:
@@ -350,8 +323,3 @@ class Conversation:
 
     def __repr__(self) -> str:
         return f"<Conversation {self.id} memory={self.memory} messages={len(self._messages)}>"
-
-
-def _place(provider: str | None, model: str | None, **_: object) -> str:
-    """Return who is asked: a provider, or whom g4f has for a model."""
-    return provider or f"model={model or ''}"

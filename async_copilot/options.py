@@ -17,6 +17,7 @@ import aiohttp
 from .errors import Hint, InvalidRequestError
 from .observer import Observer
 from .transport.clocks import Timeouts
+from .wire.history import Echo
 
 __all__ = [
     "UNSET",
@@ -107,6 +108,8 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "memory": (lambda value: value in get_args(Memory), '"server" (g4f) or "client"'),
     "system": (_is_text, "a str"),
     "keep_partial": (_is_truth, "True or False"),
+    "echo_reasoning": (lambda value: value in get_args(Echo), '"tools", "always" or "never"'),
+    "max_transcript": (_is_count, "a number of characters, 0 for no transcript"),
     "session": (_is_session, "an aiohttp.ClientSession"),
     "timeouts": (lambda value: isinstance(value, Timeouts), "such as Timeouts(total=30)"),
     "max_retries": (_is_count, "a whole number, 0 for no retries"),

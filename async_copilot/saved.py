@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import InvalidRequestError
+from .turn import place_of
 from .wire.copies import copied
 from .wire.handle import Handle
 from .wire.history import Message
@@ -105,7 +106,7 @@ def _old_server(saved: Mapping[str, Any], handle: dict[str, Any] | None) -> Serv
     certain = bool(saved["begun"]) and handle is not None and not saved["keep_partial"]
     return ServerMemory(
         handle,
-        place=saved["provider"] or f"model={saved['model'] or ''}",
+        place=place_of(saved["provider"], saved["model"]),
         system=saved["system"],
         known=len(history) if certain else 0,
         begun=certain,

@@ -320,6 +320,9 @@ async def test_a_conversation_shares_nothing_with_its_caller() -> None:
         saved["history"][0]["content"][0]["text"] = "changed"
         saved["conversation"]["c"].append("changed")
         assert reply.conversation is not None
+        assert chat.handle is not None
+        reply.conversation["c"].append("changed")
+        chat.handle["c"].append("changed")
         await chat.ask("two")
     assert server.requests[1]["conversation"] == {"c": ["x"]}
     for each in (chat, resumed):

@@ -46,7 +46,8 @@ ORDER = [
     *("transport.error_body", "transport.near_names", "transport.borrowed"),
     *("transport.outgoing", "transport.gate", "transport.exchange", "transport.bound_session"),
     # doors
-    *("options", "parts", "verdict", "reading", "structured", "reply", "saved", "conversation"),
+    *("options", "parts", "verdict", "reading", "structured", "reply", "turn", "saved"),
+    "conversation",
     *("models", "client", "runner"),
     # packages of their own: one for tests and demonstrations, one for people
     *("fake_server", "pytest_plugin", "console", "__main__"),
