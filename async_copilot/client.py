@@ -208,7 +208,7 @@ class CopilotClient:
         wanted = request_fields(self.defaults, model, provider, fields, extra)
         listed = request_messages(messages)
         check_messages(listed)
-        if unshared and wanted["provider"] is not None:
+        if unshared and isinstance(wanted["provider"], str):  # OpenRouter's is an object
             listed = apart(listed)
         reply, body = self._asked(listed, wanted)
         exchange = self._exchange(

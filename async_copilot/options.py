@@ -104,7 +104,10 @@ def _is_extra(value: object) -> bool:
 _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "api_key": (lambda key: bool(key) and _is_text(key), "a str that is not empty, or None"),
     "model": (_is_text, "a name, or None to send none"),
-    "provider": (lambda value: value is UNSET or _is_text(value), "a name, or None to send none"),
+    "provider": (
+        lambda value: value is UNSET or _is_text(value),
+        'a name, or None to send none; OpenRouter\'s object goes into extra={"provider": {...}}',
+    ),
     "memory": (lambda value: value in get_args(Memory), '"server" (g4f) or "client"'),
     "system": (_is_text, "a str"),
     "keep_partial": (_is_truth, "True or False"),
@@ -161,37 +164,36 @@ _ON_A_CALL = {
 }
 _FIELDS = {"model", "provider", "stream"}  # of the request, whose types are known here
 
-_CLIENT = "give it to CopilotClient({name}=...)"
-_CONVERSATION = "give it to client.conversation({name}=...)"
-_SESSION = "give it to an aiohttp.ClientSession, and that to CopilotClient(session=...)"
-_CLOCKS = "use timeouts=, such as timeouts=Timeouts(total=30)"
-
-_NOT_ON_A_CALL = {
-    **dict.fromkeys(
-        ("base_url", "api_key", "session", "max_event_bytes", "max_connections", "ssl"), _CLIENT
+# What to do instead, and the names it is for: options of the client and of a conversation,
+# then how openai, litellm, httpx, aiohttp and requests spell what is an option here.
+_INSTEAD = {
+    "give it to CopilotClient({name}=...)": (
+        "api_key base_url max_connections max_event_bytes session ssl"
     ),
-    **dict.fromkeys(("memory", "keep_partial", "echo_reasoning", "max_transcript"), _CONVERSATION),
-    "system": f'{_CONVERSATION}, or as a message {{"role": "system", ...}}',
-    "history": "Conversation.from_dict() goes on with a saved one; client.stream() takes a list",
-    # Of openai, httpx, aiohttp, requests and others.
-    **dict.fromkeys(
-        ("timeout", "request_timeout", "read_timeout", "connect_timeout", "total_timeout"), _CLOCKS
+    "give it to client.conversation({name}=...)": (
+        "echo_reasoning keep_partial max_transcript memory"
     ),
-    **dict.fromkeys(("extra_headers", "default_headers", "header"), "use headers="),
-    **dict.fromkeys(("extra_body", "json", "data", "body"), "give fields by name, or extra={...}"),
-    **dict.fromkeys(
-        ("extra_query", "default_query", "params", "query"), "put a query into base_url"
+    'give it to client.conversation(system=...), or as a message {"role": "system", ...}': "system",
+    "Conversation.from_dict() goes on with a saved one; client.stream() takes a list": "history",
+    "use timeouts=, such as timeouts=Timeouts(total=30)": (
+        "connect_timeout read_timeout request_timeout timeout total_timeout"
     ),
-    **dict.fromkeys(("retries", "max_retry", "num_retries", "retry"), "use max_retries="),
-    **dict.fromkeys(("message", "messages"), "give it as the first argument"),
-    **dict.fromkeys(("callback", "callbacks", "hooks", "event_hooks"), "use observer="),
-    "response_model": "use response_format=",
-    "url": "give it to CopilotClient(base_url=...)",
-    **dict.fromkeys(
-        ("auth", "cert", "connector", "cookies", "http_client", "proxies", "proxy", "verify"),
-        _SESSION,
+    "use max_retries=": "max_retry num_retries retries retry",
+    "use headers=": "default_headers extra_headers header idempotency_key",
+    "use observer=": "callback callbacks event_hooks hooks",
+    "use response_format=": "response_model",
+    "give fields by name, or extra={...}": "body data extra_body json",
+    "put a query into base_url": "default_query extra_query params query",
+    "give it as the first argument": "message messages",
+    "give it to CopilotClient(base_url=...)": "api_base azure_endpoint url",
+    "give it to CopilotClient(ssl=...)": "ca_bundle cert ssl_context verify verify_ssl",
+    "give it to an aiohttp.ClientSession, and that to CopilotClient(session=...)": (
+        "allow_redirects auth auto_decompress connector cookies follow_redirects http_client "
+        "max_redirects proxies proxy proxy_auth proxy_headers raise_for_status read_bufsize "
+        "trace_request_ctx trust_env"
     ),
 }
+_NOT_ON_A_CALL = {name: fix for fix, names in _INSTEAD.items() for name in names.split()}
 
 
 def check_call(options: Mapping[str, Any]) -> None:

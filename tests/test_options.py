@@ -147,6 +147,21 @@ async def test_extra_sends_a_field_of_any_name_and_has_the_last_word() -> None:
     assert all("extra" not in request.body for request in server.requests)
 
 
+async def test_a_provider_that_is_an_object_goes_out_by_extra() -> None:
+    routing = {"order": ["a", "b"]}
+    async with (
+        FakeServer("Hello", dialect="openai") as server,
+        CopilotClient(base_url=server.url, model="m", memory="client") as client,
+    ):
+        two = [{"role": "user", "content": "Hi"}, {"role": "user", "content": "Ho"}]
+        reply = await client.complete(two, extra={"provider": routing})
+        with pytest.raises(InvalidRequestError, match=r'extra=\{"provider"'):
+            client.stream("Hi", provider=routing)  # type: ignore[arg-type]  # that is the test
+    assert server.requests[0].body["provider"] == routing
+    assert server.requests[0].messages == two
+    assert reply.request.provider is None
+
+
 MISPLACED: dict[str, tuple[Any, str]] = {
     "timeout": (5, r"timeouts=Timeouts\("),
     "request_timeout": (5, r"timeouts=Timeouts\("),
@@ -161,6 +176,9 @@ MISPLACED: dict[str, tuple[Any, str]] = {
     "message": ("Hi", "first argument"),
     "api_key": ("key", r"CopilotClient\(api_key=...\)"),
     "proxy": ("http://127.0.0.1:9", "ClientSession"),
+    "follow_redirects": (True, "ClientSession"),
+    "verify": (False, r"CopilotClient\(ssl=...\)"),
+    "api_base": ("http://127.0.0.1:9", r"CopilotClient\(base_url=...\)"),
     "response_model": (dict, "use response_format="),
     "callbacks": ([], "use observer="),
 }

@@ -54,6 +54,9 @@ def request_info(fields: Mapping[str, Any], *, server: str, size: int) -> Reques
         and name not in ("model", "provider")
         and (isinstance(value, bool | int | float) or name in _SAFE)
     }
-    return RequestInfo(
-        next(_numbers), server, fields.get("model"), fields.get("provider"), options, size
-    )
+    named = {
+        name: value
+        for name in ("model", "provider")
+        if isinstance(value := fields.get(name), str)  # OpenRouter's provider is an object
+    }
+    return RequestInfo(next(_numbers), server, options=options, size=size, **named)
