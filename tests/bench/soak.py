@@ -5,9 +5,10 @@
     python tests/bench/soak.py [--streams 2000] [--seconds 60] [--pace 0.5]
 
 Of ten requests one is killed by the server (RST), one cut (FIN), one stalls, one is left
-early by the client, and six are whole; each client asks again as soon as its reply has
-ended. The server runs in a process of its own on a loopback port. What it sends follows
-from the request's number alone, so that both sides know every character.
+early by the client, and six are whole, one of them with a second answer right behind it that
+nobody asked for; each client asks again as soon as its reply has ended. The server runs in a
+process of its own on a loopback port. What it sends follows from the request's number alone,
+so that both sides know every character.
 
 Checked, of every reply: the right End (and the right error), and the text, exactly what
 was sent. The load comes in rounds. Between two of them nothing is under way, and the server
@@ -47,6 +48,7 @@ from fault_script import (  # noqa: E402  # after the path is set
     Step,
     chunk,
     said,
+    stream,
 )
 from fault_server import FaultServer, Request  # noqa: E402  # after the path is set
 
@@ -60,7 +62,7 @@ from async_copilot import (  # noqa: E402  # after the path is set
     Timeouts,
 )
 
-KINDS = ("killed", "cut", "stalled", "left", *["whole"] * 6)
+KINDS = ("killed", "cut", "stalled", "left", "followed", *["whole"] * 5)
 PIECES = 12  # deltas of a whole answer
 ROUNDS = 4
 SLACK = 1000  # blocks; what is on its way out when they are counted, 500 at most as measured
@@ -71,6 +73,7 @@ EXPECTED: dict[str, tuple[End, type[CopilotError] | None]] = {
     "cut": (End.DISCONNECTED, DisconnectedError),
     "stalled": (End.STALLED, SilenceTimeoutError),
     "left": (End.CANCELLED, None),
+    "followed": (End.COMPLETE, None),
     "whole": (End.COMPLETE, None),
 }
 
@@ -82,7 +85,8 @@ def kind_of(number: int) -> str:
 
 def pieces_of(number: int) -> list[str]:
     """What the server sends for it, as far as it gets; "left" is endless but for this."""
-    count = PIECES if kind_of(number) in ("whole", "left") else 1 + number % PIECES
+    broken = kind_of(number) in ("killed", "cut", "stalled")
+    count = 1 + number % PIECES if broken else PIECES
     return [f"{number}:{place} \N{SNOWMAN} " for place in range(count)]
 
 
@@ -96,12 +100,14 @@ def answer(request: Request, pace: float) -> Answer:
     steps: list[Step] = [SSE, first]
     for piece in pieces_of(number):
         steps += [said(piece), pace]
+    whole = chunk(STOP) + chunk(DONE_EVENT) + LAST_CHUNK
     ends: dict[str, list[Step]] = {
         "killed": [RST],
         "cut": [FIN],
         "stalled": [HOLD],
         "left": [HOLD],
-        "whole": [chunk(STOP) + chunk(DONE_EVENT) + LAST_CHUNK],
+        "followed": [whole + stream("what nobody asked for")],
+        "whole": [whole],
     }
     return steps + ends[kind_of(number)]
 
