@@ -69,7 +69,7 @@ async def raw_bytes(server: FakeServer, body: object = None, *, version: str = "
     reader, writer = await send_raw(server, body, version=version)
     seen = b""
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not seen.endswith(b"\r\n0\r\n\r\n") and (data := await reader.read(65536)):
                 seen += data
     finally:

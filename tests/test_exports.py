@@ -62,7 +62,8 @@ INSIDE = {
         *("cassette", "script_file", "script", "strict", "guard", "demo", "catalogue"),
         *("steps", "striking", "plan", "replay", "record", "control"),
         # sockets and files
-        *("playback", "recorder", "service", "thread", "server", "__init__", "__main__"),
+        *("playback", "recorder", "service", "connections", "thread", "server"),
+        *("__init__", "__main__"),
     ],
     "console": [
         *("__init__", "exit_status", "argument_values", "argument_parser", "kept_chats"),

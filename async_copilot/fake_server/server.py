@@ -7,15 +7,15 @@ I/O: a listening socket, in the caller's event loop (``async with``) or in a thr
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Literal, Self, get_args
 
 from aiohttp import web
 
 from .checks import is_count, is_number
+from .connections import Connections, stop_accepting
 from .memory import MemoryKind
 from .plan import DIALECTS, DialectName
 from .providers import FakeProvider, Providers
@@ -231,7 +231,7 @@ class FakeServer:
         if self._listener is not None:
             raise RuntimeError("this FakeServer is running already")
         self._news = asyncio.Event()  # one that belongs to this loop
-        self._web = _Connections(self._service, self._listens, self._keep_alive)
+        self._web = Connections(self._service, self._listens, self._keep_alive)
         host, port = self._address
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._web, host, port, backlog=_BACKLOG)
@@ -245,7 +245,7 @@ class FakeServer:
         if self._listener is None or self._web is None:
             return
         listener, self._listener = self._listener, None
-        await _stop_accepting(listener)
+        await stop_accepting(listener)
         self._web.pre_shutdown()
         for connection in self._web.connections:
             if connection.transport is not None:
@@ -282,35 +282,6 @@ class FakeServer:
         self._news.set()
 
 
-class _Connections(web.Server):
-    """aiohttp's server, telling the record of each connection."""
-
-    def __init__(self, service: Service, listens: Callable[[], bool], keep_alive: float) -> None:
-        super().__init__(
-            self._handle,
-            handler_cancellation=True,  # a client that leaves is noticed in mid-pause
-            keepalive_timeout=keep_alive,
-            access_log=None,
-        )
-        self._service = service
-        self._listens = listens
-        self._numbers: dict[object, int] = {}
-
-    async def _handle(self, http: web.BaseRequest) -> web.StreamResponse:
-        number = self._numbers.get(http.protocol, 0)
-        return await self._service.respond(http, number, self._listens)
-
-    def connection_made(self, handler: Any, transport: asyncio.Transport) -> None:
-        self._service.record.connections += 1
-        self._numbers[handler] = self._service.record.connections
-        self._service.record.news()
-        super().connection_made(handler, transport)
-
-    def connection_lost(self, handler: Any, exc: BaseException | None = None) -> None:
-        self._numbers.pop(handler, None)
-        super().connection_lost(handler, exc)
-
-
 def _check_address(host: object, port: object) -> None:
     if not isinstance(host, str) or not host:
         every = "'0.0.0.0' listens on every address of this machine"
@@ -325,18 +296,3 @@ def _check_limits(keep_alive: object, max_body: object, keep: object) -> None:
     for name, value in (("max_body", max_body), ("keep", 1 if keep is None else keep)):
         if not is_count(value):
             raise ValueError(f"{name}={value!r}: must be a whole number from 1 on")
-
-
-async def _stop_accepting(listener: asyncio.Server) -> None:
-    """Close the listener, when what it accepted last has become a connection.
-
-    That takes asyncio a few rounds of its loop, in which a listener that is closed already
-    makes it lose the socket.
-    """
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(NotImplementedError, RuntimeError):  # a loop without selectors
-        for sock in listener.sockets:
-            loop.remove_reader(sock.fileno())
-    for _ in range(3):
-        await asyncio.sleep(0)
-    listener.close()

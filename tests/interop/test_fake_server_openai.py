@@ -264,7 +264,7 @@ def snapshots(tmp_path_factory: pytest.TempPathFactory) -> list[Any]:
     subprocess.run([*command, "-d", folder, SNAPSHOTS_OF], check=True)  # noqa: S603  # our own pip
     (archive,) = folder.glob("openai-*.tar.gz")
     with tarfile.open(archive) as tar:
-        (name,) = [name for name in tar.getnames() if name.endswith("chat/test_completions.py")]
+        (name,) = [name for name in tar.getnames() if name.endswith("lib/chat/test_completions.py")]
         source = tar.extractfile(name)
         assert source is not None
         tree = ast.parse(source.read())
