@@ -114,7 +114,7 @@ def test_a_saved_message_that_cannot_be_sent_is_a_usage_problem(tmp_path: Path) 
     assert (done.returncode, done.stdout) == (2, "")
     resumed, problem = done.stderr.splitlines()
     assert resumed.startswith("async-copilot: resumed ")
-    assert problem.startswith("async-copilot: messages holds a number that JSON does not have")
+    assert problem.startswith("async-copilot: message 0 has the role nan; ")
 
 
 def test_a_place_that_cannot_be_saved_to_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
