@@ -12,6 +12,8 @@ from typing import Any
 
 import aiohttp
 import pytest
+from bench.contestants import find
+from bench.counts import counts
 from fault_script import HELLO, HOLD, SSE, said
 from fault_server import FaultServer
 
@@ -144,6 +146,25 @@ async def test_so_does_one_that_the_caller_has_opened() -> None:
         assert await anext(content_deltas(response)) == "Hel"
         assert response.connection is not None
         assert getattr(response.connection.transport, "max_size", None) == RECEIVE_BYTES
+
+
+@pytest.mark.parametrize("name", ["content_deltas", "client.stream", "Conversation"])
+async def test_a_delta_that_comes_alone_takes_a_dozen_calls_of_ours(name: str) -> None:
+    """Counted, so that a loaded machine changes nothing; what they cost, the benchmark says."""
+    ours = await counts(find(name), deltas=20, streams=1)
+    assert 8 < ours["own"] < 13
+
+
+async def test_a_stream_that_waits_is_25_objects_of_ours() -> None:
+    async with (
+        FaultServer((SSE, said("Hel"), HOLD)) as server,
+        CopilotClient(base_url=server.url) as client,
+    ):
+        before = ours()
+        async with client.stream("Hi") as reply:
+            assert await anext(reply) == "Hel"
+            more = ours() - before
+        assert 8 < sum(more.values()) <= 25, more
 
 
 @contextmanager

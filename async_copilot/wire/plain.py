@@ -128,9 +128,10 @@ class PlainDelta:
             if not nothing_else or "message" in choice or read_error(probe) or _adds_up(chunk):
                 return None
             choice["delta"]["content"] = event["choices"][0]["delta"]["content"]
-            if probe != event:
-                return None
+            same = probe == event
         except (ValueError, LookupError, TypeError, RecursionError, MalformedDataError):
+            return None
+        if not same:
             return None
         form = cls(before, after)
         form._leave_open(known)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import sys
 import tracemalloc
@@ -76,8 +77,11 @@ def calls() -> Iterator[Counter[str]]:
     count: Counter[str] = Counter()
 
     def note(frame: FrameType, event: str, _: object) -> None:
-        if not frame.f_code.co_filename.startswith(HERE):
+        file = frame.f_code.co_filename
+        if not file.startswith(HERE):
             count[event] += 1
+            if event == "call" and f"{os.sep}async_copilot{os.sep}" in file:
+                count["own"] += 1
 
     sys.setprofile(note)
     try:
@@ -127,6 +131,7 @@ async def counts(contestant: Contestant, *, deltas: int, streams: int) -> dict[s
         await asyncio.gather(*readers, return_exceptions=True)
     return {
         "calls": paced["call"] / deltas,
+        "own": paced["own"] / deltas,
         "c_calls": paced["c_call"] / deltas,
         "request": asked["call"] / 10,
         "bytes": kept["bytes"] / streams,

@@ -43,6 +43,7 @@ from async_copilot.wire import deltas
 from async_copilot.wire.answer import End
 from async_copilot.wire.chat import read_chunks
 from async_copilot.wire.deltas import DeltaDecoder
+from async_copilot.wire.plain import PlainDelta
 
 
 def decoder(**options: Any) -> DeltaDecoder:
@@ -86,6 +87,49 @@ def test_values_that_are_left_open_change_nothing(seed: int) -> None:
         for blocks in ([body], by_event(body), cut(body, cuts)):
             assert decode(blocks) == exact
             assert decode(blocks, exact="deltas") == exact
+
+
+def drifted(number: int, text: str, **more: Any) -> bytes:
+    """A plain delta whose id, time and padding are its own."""
+    fields = {"id": f"c-{number}", "created": number, "obfuscation": "x" * number}
+    return said(text, **fields, **more)[len("data: ") : -2]
+
+
+def learned(*payloads: bytes) -> PlainDelta | None:
+    form: PlainDelta | None = None
+    for payload in payloads:
+        form = PlainDelta.learn(payload, known=form)
+    return form
+
+
+def test_what_says_nothing_new_is_left_open_once_it_has_changed() -> None:
+    third = event(drifted(3, "c"))
+    first, second = learned(drifted(1, "a")), learned(drifted(1, "a"), drifted(2, "b"))
+    assert first is not None
+    assert second is not None
+    assert (first.text_of(third), second.text_of(third)) == (None, "c")
+    assert (first.texts_of(third * 2), second.texts_of(third * 2)) == (None, ["c", "c"])
+
+
+@pytest.mark.parametrize(
+    ("claim", "more"),
+    [
+        ("a name that stands twice may be another's", {"x": {"id": "y"}}),
+        ("so may one that is written in another way", {"x": "\\"}),
+        ("a long event is not worth a pattern", {"x": "x" * 3000}),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_not_left_open(claim: str, more: dict[str, Any]) -> None:
+    form = learned(drifted(1, "a", **more), drifted(2, "b", **more))
+    assert form is not None, claim
+    assert form.text_of(event(drifted(3, "c", **more))) is None
+    assert form.text_of(event(drifted(2, "c", **more))) == "c"
+
+
+def test_a_text_that_is_the_probe_itself_teaches_nothing() -> None:
+    decoy = {"x": {"content": "decoy"}, "choices": [{"delta": {"content": "\x02probe\x03"}}]}
+    assert PlainDelta.learn(json.dumps(decoy).encode()) is None
 
 
 # ------------------------------------------------------------------ short cuts, on purpose
