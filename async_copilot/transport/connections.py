@@ -35,9 +35,12 @@ _USED: WeakKeyDictionary[Any, MutableSet[Any]] = WeakKeyDictionary()
 
 def used_connections(session: aiohttp.ClientSession) -> MutableSet[Any]:
     """Return the connections that requests went out on: of a session, whoever's clients."""
-    found = _USED.get(session)
-    if found is None:
-        found = _USED[session] = WeakSet()
+    try:
+        found = _USED.get(session)
+        if found is None:
+            found = _USED[session] = WeakSet()
+    except TypeError:  # a double of a session, which cannot be referenced weakly
+        return set()
     return found
 
 

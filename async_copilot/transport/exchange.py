@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 import ssl as tls
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache, partial
 
@@ -20,7 +20,6 @@ from ..errors import (
     CopilotError,
     DisconnectedError,
     Hint,
-    RedirectError,
 )
 from ..wire.g4f import acts_as, unknown_provider
 from .body import Body
@@ -29,19 +28,20 @@ from .connections import Delivery, used_connections
 from .error_body import read_status_error
 from .failures import translate
 from .gate import Gate
-from .masking import Mask, Secret, revealed
+from .headers import Headers
+from .masking import Mask, revealed
 from .near_names import LISTING, near_provider
 from .outgoing import Outgoing
+from .redirects import MAX_REDIRECTS, headers_for_strangers, target_of, too_many
 from .retries import may_retry, retry_pause
 from .statuses import is_answer
-from .urls import parse_url, place, shown
+from .urls import place
 
 __all__ = ["TLS", "Exchange", "Replaced"]
 
 log = logging.getLogger("async_copilot")
 
 READ_BUFFER = 64 * 1024  # bytes; aiohttp holds up to twice this of a stream nobody reads
-MAX_REDIRECTS = 10  # as browsers and aiohttp itself; a chain that long is a loop
 HEADER_BYTES = 128 * 1024  # a header; aiohttp's 8,190 are less than some content policies
 HEADERS = 1000  # aiohttp's 128 are fewer than a chain of gateways adds
 
@@ -71,7 +71,7 @@ class Exchange:
         url: URL,
         body: bytes,
         *,
-        headers: Mapping[str, str | Secret],
+        headers: Headers,
         timeouts: Timeouts,
         max_retries: int,
         proxy: URL | None = None,
@@ -94,6 +94,7 @@ class Exchange:
         self._in_conversation = in_conversation
         self._number = number
         self._spent = 0.0  # seconds of Timeouts.total
+        self._clock: Watchdog | None = None  # of the last attempt
         self._delivery: Delivery | None = None  # of the last request
         self._aborted: CopilotError | None = None
         self._wake: Callable[[CopilotError], object] = _nobody  # ends the wait under way
@@ -123,29 +124,18 @@ class Exchange:
         if gate is None:
             return await self._send()
         if not gate.is_open():
-            await self._queue(gate)
+            clock = Watchdog(replace(self._timeouts, silence=None, stall=None), spent=self._spent)
+            self._wake = clock.end
+            try:
+                await gate.wait(clock)
+            finally:
+                self._spent = clock.spent
         ticket = gate.sent()
         try:
             return await self._send()
         except CopilotError as error:
             gate.failed(ticket, error)
             raise
-
-    async def _queue(self, gate: Gate) -> None:
-        """Wait for a place at the gate. It counts for ``total``, and abort() ends it."""
-        now = asyncio.get_running_loop().time
-        place = gate.queue()
-        clock = Watchdog(replace(self._timeouts, silence=None, stall=None), spent=self._spent)
-        clock.expire = lambda error: None if place.done() else place.set_exception(error)
-        self._wake = clock.end
-        clock.start(now())
-        try:
-            await place
-        finally:
-            clock.stop(now())
-            clock.cancel()
-            place.cancel()
-            self._spent = clock.spent
 
     def _stale(self, error: CopilotError) -> bool:
         """True where the connection, not the server, is what failed."""
@@ -165,6 +155,8 @@ class Exchange:
 
     def pause(self, failure: CopilotError, retries: int) -> float | None:
         """Return the seconds before another attempt; None where there is to be none."""
+        if self._clock is not None:  # which went on in the body
+            self._spent = self._clock.spent
         if not may_retry(failure) or retries >= self._max_retries:
             return None
         plain = acts_as(failure.type, failure.status) == 500 and failure.retry_after is None
@@ -218,7 +210,7 @@ class Exchange:
         return Mask(self._headers, session.headers, own, urls=urls)
 
     async def _send(self) -> Body:
-        clock = Watchdog(self._timeouts, spent=self._spent)
+        self._clock = clock = Watchdog(self._timeouts, spent=self._spent)
         self._wake = clock.end
         try:
             started = asyncio.get_running_loop().time()
@@ -266,30 +258,14 @@ class Exchange:
             if location is None:
                 return response
             response.close()
-            target = _target(url, location, response.status if self._body else 307)
+            target = target_of(url, location, response.status if self._body else 307)
             if target.origin() != url.origin():
-                headers = self._headers_for_strangers(target)
+                own = bool(self._session.headers) or self._session.auth is not None
+                headers = headers_for_strangers(headers, self._url, target, own=own)
             url = target
-        raise RedirectError(
-            f"{self._place} redirects more than {MAX_REDIRECTS} times, lastly to {place(url)}",
-            hint=Hint("give the final URL as {option}", "base_url"),
-        )
+        raise too_many(self._url, url)
 
-    def _headers_for_strangers(self, target: URL) -> dict[str, str | Secret]:
-        """Return headers for another origin: nothing that the caller gave goes there."""
-        if self._session.headers or self._session.auth is not None:
-            # The session adds its own to every request; they cannot be held back.
-            raise RedirectError(
-                f"{self._place} redirects to another origin, {place(target)}, where "
-                f"the headers of your session must not go",
-                hint=Hint("if you trust it, give it as {option}", "base_url"),
-            )
-        kept = ("accept", "accept-encoding", "content-type", "user-agent")
-        return {name: value for name, value in self._headers.items() if name.lower() in kept}
-
-    async def _post(
-        self, url: URL, headers: Mapping[str, str | Secret], clock: Watchdog
-    ) -> aiohttp.ClientResponse:
+    async def _post(self, url: URL, headers: Headers, clock: Watchdog) -> aiohttp.ClientResponse:
         """Send the request once; return the response when its headers are here."""
         now = asyncio.get_running_loop().time
         expired: list[CopilotError] = []
@@ -314,10 +290,8 @@ class Exchange:
             if not delivery.took_another(response):
                 return response
             response.close()
-            failure, cause = (
-                DisconnectedError(f"bytes from {place(url)} that nobody asked for"),
-                None,
-            )
+            cause = None
+            failure = DisconnectedError(f"{place(url)} sent bytes that nobody had asked for")
         except TimeoutError as error:
             failure, cause = expired[0] if expired else clock.error(), error
         except RecursionError:
@@ -329,11 +303,12 @@ class Exchange:
         raise failure from cause
 
     async def _request(
-        self, url: URL, headers: Mapping[str, str | Secret], delivery: Delivery, clock: Watchdog
+        self, url: URL, headers: Headers, delivery: Delivery, clock: Watchdog
     ) -> aiohttp.ClientResponse:
         sock_connect = self._timeouts.connect if self._queues else None
-        return await self._session.request(
-            "POST" if self._body else "GET",
+        # By these names, which those who put a double in the session's place know too.
+        send = self._session.post if self._body else self._session.get
+        return await send(
             url,
             data=Outgoing(self._body, partial(self._sending, delivery, clock)),
             headers=revealed(headers),
@@ -374,24 +349,3 @@ def _no_connection(url: URL, timeouts: Timeouts) -> ConnectTimeoutError:
         hint=Hint("if it is that far away, raise {option}", "Timeouts(connect=...)"),
         seconds=timeouts.connect,
     )
-
-
-def _target(url: URL, location: str, status: int) -> URL:
-    """Return where a redirect leads, or raise."""
-    target = parse_url(location, url)
-    if target is None:
-        raise RedirectError(f"{place(url)} redirects to {shown(location)}, which is not a URL")
-    if url.scheme == "https" and target.scheme == "http":
-        raise RedirectError(
-            f"{place(url)} redirects to {place(target)}, which would send the messages unencrypted",
-            hint=Hint("if that is wanted, give it as {option}", "base_url"),
-            status=status,
-        )
-    if status not in (307, 308):
-        raise RedirectError(
-            f"{place(url)} redirects with {status} to {place(target)}, which would turn the "
-            f"POST into a GET",
-            hint=Hint("give the right URL as {option}", "base_url"),
-            status=status,
-        )
-    return target

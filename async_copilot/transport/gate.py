@@ -13,6 +13,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from ..errors import CopilotError, HTTPStatusError
+from .clocks import Watchdog
 from .retries import LONGEST_ASKED_PAUSE
 
 __all__ = ["Gate", "Ticket"]
@@ -73,6 +74,19 @@ class Gate:
             if self._paced and now > self._until + self._window:
                 self._pace = None
         return self._pace is None
+
+    async def wait(self, clock: Watchdog) -> None:
+        """Wait in the queue, as long as the clock allows. Cancelling gives the place up."""
+        now = asyncio.get_running_loop().time
+        place = self.queue()
+        clock.expire = lambda error: None if place.done() else place.set_exception(error)
+        clock.start(now())
+        try:
+            await place
+        finally:
+            clock.stop(now())
+            clock.cancel()
+            place.cancel()
 
     def queue(self) -> asyncio.Future[None]:
         """Return a place in the queue: done when the request may leave. Give it up by cancel()."""

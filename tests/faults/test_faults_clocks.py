@@ -202,6 +202,15 @@ async def test_total_covers_all_tries_together() -> None:
     assert isinstance(outcome.error, TimeoutError | ConnectionError)
 
 
+async def test_total_covers_the_bodies_of_tries_that_came_to_nothing() -> None:
+    waits_and_breaks = (SSE, chunk(b":\n\n"), 0.3, FIN)
+    timeouts = Timeouts(connect=30, silence=30, total=0.5)
+    async with FaultServer(waits_and_breaks) as server:
+        outcome = await ask(server, timeouts=timeouts, max_retries=50)
+    assert isinstance(outcome.error, TimeoutError | ConnectionError)
+    assert len(server.requests) <= 2
+
+
 async def test_a_retry_after_beyond_total_gives_up_at_once_with_the_servers_error() -> None:
     busy = json_answer(429, {"error": {"message": "busy"}}, Retry_After=30)
     async with FaultServer(busy) as server:
