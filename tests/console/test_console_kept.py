@@ -6,8 +6,10 @@ import json
 import os
 from pathlib import Path
 
+import pytest
 from console_runs import console, ending, free_url, inside, known, served, terminal
 
+from async_copilot.console import conversations
 from async_copilot.console.kept_chats import chats_folder, newest_chat
 
 
@@ -95,6 +97,15 @@ def test_where_none_is_kept_there_is_nothing_to_go_on_with(tmp_path: Path) -> No
     assert (done.returncode, "no chat is kept in" in done.stderr) == (2, True)
     done = console("-c", "--url", free_url(), env=env)
     assert (done.returncode, "give a message, or -i" in done.stderr) == (2, True)
+
+
+def test_a_folder_that_cannot_be_read_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(conversations, "newest_chat", refused)
+    done = inside("-c", "Hi", "--url", free_url())
+    assert (done.returncode, "Permission denied" in done.stderr) == (2, True)
 
 
 def test_alone_on_a_terminal_it_chats(tmp_path: Path) -> None:

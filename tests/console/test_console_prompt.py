@@ -30,6 +30,21 @@ def test_lines_come_one_by_one_from_what_is_no_terminal(monkeypatch: pytest.Monk
     assert [prompt.read() for _ in range(5)] == ["one", "", "two\\", "three", None]
 
 
+def test_without_a_terminal_to_edit_on_the_prompt_is_on_stderr(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A person types, and stdout is closed."""
+    monkeypatch.setattr(chat_prompt, "_is_terminal", lambda _: True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("one\n"))
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    prompt = ChatPrompt()
+    assert (prompt.read(), prompt.read()) == ("one", None)
+    assert sys.stderr.getvalue() == "> > \n"
+    monkeypatch.setattr(sys, "stderr", None)
+    assert prompt.read() is None
+
+
 def test_a_closed_stdin_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", None)
     told: list[str] = []

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from console_runs import Finished, console, free_url, inside, known, served
+from console_runs import Finished, console, events_of, free_url, inside, known, served
 
 from async_copilot.fake_server import FakeAnswer, Truncate
 
@@ -110,7 +110,10 @@ def test_a_saved_message_that_cannot_be_sent_is_a_usage_problem(tmp_path: Path) 
         inside("Hi", "--memory", "client", "--save", str(file), "--url", server.url)
         file.write_text(file.read_text().replace('"role": "user"', '"role": NaN'))
         done = inside("And", "--resume", str(file), "--stats", "--url", server.url)
+        told = inside("And", "--resume", str(file), "--json", "--url", server.url)
         assert len(server.requests) == 1
+    end = events_of(told.stdout)[-1]
+    assert (end["exit_status"], end["text"], end["http_status"]) == (2, "", None)
     assert (done.returncode, done.stdout) == (2, "")
     resumed, problem = done.stderr.splitlines()
     assert resumed.startswith("async-copilot: resumed ")

@@ -11,6 +11,8 @@ import pytest
 from console_runs import ending, free_url, served, sleeps, terminal, wait_for
 
 from async_copilot.console import waiting_sign
+from async_copilot.console.interrupts import Interrupts
+from async_copilot.console.screen import Screen
 from async_copilot.console.waiting_sign import WaitingSign
 from async_copilot.fake_server import FakeAnswer, Script, Stall
 
@@ -39,6 +41,10 @@ async def test_the_sign_is_written_again_only_where_it_says_something_new(
     await asyncio.sleep(0.02)
     sign.stop()
     assert written == [f"{ERASE}waiting 0 s", ERASE]
+
+
+def test_a_terminal_that_is_gone_has_the_usual_width() -> None:
+    assert Screen(Interrupts(), color=False)._columns() == 80
 
 
 def test_an_answer_that_comes_soon_has_no_sign() -> None:
