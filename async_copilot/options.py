@@ -81,8 +81,8 @@ def _is_count(value: object) -> bool:
 
 
 def _is_session(value: object) -> bool:
-    # Not isinstance: doubles and wrappers of a session do as well, as long as they can request.
-    return not isinstance(value, type) and callable(getattr(value, "request", None))
+    # Not isinstance: doubles and wrappers of a session do as well, as long as they can post.
+    return not isinstance(value, type) and callable(getattr(value, "post", None))
 
 
 def _is_response(value: object) -> bool:

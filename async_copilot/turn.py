@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import Hint, InvalidRequestError
+from .options import check_messages
 from .wire.history import Echo, Message, in_order
 from .wire.server_memory import Asked, ServerMemory
 
@@ -36,7 +37,11 @@ class Turn:
 def client_turn(
     new: list[Message], history: list[Message], *, system: str | None, echo: Echo
 ) -> Turn:
-    """Return the turn that sends the history, in order, and the new messages after it."""
+    """Return the turn that sends the history, in order, and the new messages after it.
+
+    Raises InvalidRequestError where there is no new message, or one without a role.
+    """
+    check_messages(new)
     messages, left_out = in_order([*history, *new], echo=echo)
     head = [{"role": "system", "content": system}] if system else []
     return Turn(messages, [*head, *messages], {}, left_out)

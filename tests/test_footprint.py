@@ -28,7 +28,8 @@ from async_copilot.wire.request import request_body
 Way = Callable[[FaultServer, CopilotClient, aiohttp.ClientSession], Awaitable[None]]
 
 HERE = "async_copilot."
-ELSEWHERE = ("async_copilot.fake_server", "async_copilot.client")
+# A client's own, the gate's tickets among it, which are remembered up to a bound.
+ELSEWHERE = ("async_copilot.fake_server", "async_copilot.client", "async_copilot.transport.gate")
 
 
 async def whole(_: FaultServer, client: CopilotClient, __: aiohttp.ClientSession) -> None:
