@@ -17,7 +17,7 @@ if __name__ == "__main__" and sys.argv[1:] == ["--version"] and sys.stdout is no
         print(f"async-copilot {__version__}", flush=True)  # noqa: T201  # prints go here
         raise SystemExit(0)
     except OSError:
-        pass  # nobody reads it: main() knows how to end then
+        pass  # the reader has left: main() ends with its status
 
 import contextlib
 import os
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _show(text: str) -> int:
-    """Print a text; a reader that leaves early, such as head, is no failure to tell of."""
+    """Print a text. A reader that leaves early, such as head, is not an error."""
     try:
         print(text, end="", flush=True)  # noqa: T201  # prints go here
     except OSError as error:

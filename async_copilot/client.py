@@ -81,7 +81,7 @@ class CopilotClient:
         those that wait then leave one by one, at a pace the server bears, until nothing is
         refused. Not with 0: whoever retries for themselves is told at once.
     max_event_bytes: bound of one event; more raises EventTooLargeError.
-    strict: False accepts a cut-off answer, and skips and counts lines that are no JSON.
+    strict: False accepts a cut-off answer, and skips and counts lines that are not JSON.
     headers: sent with each request.
     max_connections: open at once, 0 for no limit (the default: aiohttp's 100 makes the
         101st stream wait for another to end). Not with a session of yours.
@@ -174,7 +174,7 @@ class CopilotClient:
             and before the observer is told: what it adds to the reply is there then.
         unshared: several messages for a provider of g4f's go out after a system message of
             their own, so that g4f 8.x, which shares its cache of conversations between
-            clients that begin alike, never answers from a stranger's. False turns it off.
+            clients that begin alike, never answers from another client's. False turns it off.
         split_think: True takes ``<think>…</think>`` that opens an answer for reasoning, as
             models write it whose server does not know them; the tags belong to neither. A
             tag that is not closed is text.

@@ -185,7 +185,7 @@ class Conversation:
             )
 
     def _prepared(self, messages: list[Message], options: dict[str, Any]) -> Turn:
-        """Return a turn of these messages; raise where they are none."""
+        """Return a turn of these messages. Raises InvalidRequestError."""
         new = [copied(message) for message in messages]
         fields = {**self._options, "model": self.model, "provider": self.provider, **options}
         if self.memory == "client":
@@ -203,7 +203,7 @@ class Conversation:
         return replace(turn, fields=turn.fields | fields)
 
     def _settle(self, turn: Turn, reply: Reply, error: CopilotError | None) -> None:
-        """Let a turn that is over into the history, where it ended well or is to be kept."""
+        """Add a turn that is over to the history, if it ended well or is to be kept."""
         ended_well = reply.end is not None and reply.end.ok
         to_keep = ended_well or (self.keep_partial and bool(reply.text))
         left_out = list(turn.left_out)

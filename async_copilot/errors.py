@@ -25,12 +25,12 @@
     │   └── UnexpectedStatusError                  1xx, 204, 205, 3xx: no answer in it
     ├── ProtocolError           (ValueError)       what came is not a chat completion
     │   ├── InvalidHTTPError                       broken framing, headers or encoding
-    │   ├── RedirectError                          without end, or to where none may go
+    │   ├── RedirectError                          a loop, or to a place that is not allowed
     │   ├── UnexpectedContentError                 HTML, plain text or other JSON
     │   ├── MalformedDataError                     a data line that is not a JSON object
     │   └── EventTooLargeError                     an event beyond ``max_event_bytes``
     ├── DisconnectedError       (ConnectionError)  the connection broke before the end
-    ├── TruncatedError          (EOFError)         no finish reason, no [DONE], and the end
+    ├── TruncatedError          (EOFError)         the end, without finish reason or [DONE]
     ├── AnswerFormatError       (ValueError)       not what ``response_format`` asks for
     └── StreamError                                the server's own error, in the stream
 
@@ -38,9 +38,9 @@
 
 Each is also the standard library's kind named in brackets, so ``except TimeoutError``
 works without importing anything from here. ``asyncio.CancelledError`` is never
-wrapped, and no exception of aiohttp, orjson or asyncio gets out: where one was the
-reason it is the ``__cause__``, unless its text could carry a request header (an API
-key); then its kind is in the message and the chain is cut.
+wrapped. Exceptions of aiohttp, orjson and asyncio are not raised: one that was the
+reason is the ``__cause__``, unless its text could hold a request header (an API key);
+then its kind is in the message, and there is no cause.
 """
 
 from __future__ import annotations
@@ -250,7 +250,7 @@ class BadRequestError(HTTPStatusError, ValueError):
 
 
 class AuthenticationError(HTTPStatusError, PermissionError):
-    """401, 403, 407: the key is missing, wrong or not enough."""
+    """401, 403, 407: the key is missing, wrong or not allowed."""
 
 
 class NotFoundError(HTTPStatusError, LookupError):
@@ -262,7 +262,7 @@ class RateLimitError(HTTPStatusError):
 
 
 class ServerStatusError(HTTPStatusError):
-    """408, 409 and every 5xx: the server's trouble; a later try may do."""
+    """408, 409 and every 5xx: the server failed; a later try may succeed."""
 
 
 class UnexpectedStatusError(HTTPStatusError):
@@ -282,7 +282,7 @@ class RedirectError(ProtocolError):
 
 
 class UnexpectedContentError(ProtocolError):
-    """A success status with HTML, plain text or JSON that is no completion."""
+    """A success status with HTML, plain text or JSON that is not a completion."""
 
 
 class MalformedDataError(ProtocolError):

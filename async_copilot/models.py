@@ -137,7 +137,7 @@ def _entries(content: bytes, where: str) -> Iterator[dict[str, Any]]:
         document = document.get("data", document.get("models"))
     if not isinstance(document, list):
         raise UnexpectedContentError(
-            f"{where} answers with something else than a list",
+            f"{where} did not answer with a list",
             hint=Hint("check that {option} leads to a chat-completions API", "base_url"),
             body=content[:4000].decode(errors="replace"),
         )

@@ -37,8 +37,8 @@ class Observer:
 
     The methods are plain functions, called in the task that opens or reads the reply, so
     that its context variables are there; they must not block. (Only on_end may come from
-    another place, when a reply is left to the garbage collector.) What they raise is
-    logged, on the logger "async_copilot", and changes nothing for the reply.
+    another place, when a reply is left to the garbage collector.) Their exceptions are
+    logged, on the logger "async_copilot", and otherwise ignored.
     """
 
     def on_start(self, reply: Reply) -> None:
@@ -51,7 +51,7 @@ class Observer:
         """
 
     def on_replace(self, reply: Reply, error: CopilotError) -> None:
-        """A pooled connection was not fit, as error says; another one is used at once.
+        """A pooled connection could not be used, as error says; another one is used at once.
 
         The server had closed it, or bytes came over it that nobody had asked for.
         ``reply.timing.replaced`` counts this one.
@@ -68,7 +68,7 @@ class Observer:
 
 
 def tell(method: Callable[Told, object], *args: Told.args, **kwargs: Told.kwargs) -> None:
-    """Call an observer's method, whose failure is no failure of the reply."""
+    """Call an observer's method. Its exceptions are logged and otherwise ignored."""
     try:
         method(*args, **kwargs)
     except Exception:

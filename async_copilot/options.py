@@ -1,7 +1,7 @@
 """Options in; the same checked, or refused with the right spelling.
 
-A client, a conversation and a call take their options through here, so that one that
-cannot work is told where it is given, and none is taken for a field of the request.
+A client, a conversation and a call check their options here, so that one that cannot work
+is reported where it is given, and an option never becomes a field of the request.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ UNSET: Final = Unset.UNSET
 
 @dataclass(frozen=True, slots=True)
 class Defaults:
-    """What a client's requests ask for where a call and its conversation say nothing.
+    """What a client's requests ask for, unless a call or its conversation says otherwise.
 
     provider: UNSET means "Copilot" where the server remembers, None where the client does.
     """
@@ -237,7 +237,7 @@ def request_fields(
     fields: Mapping[str, Any],
     extra: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return all fields of a request but its messages; extra has the last word."""
+    """Return all fields of a request but its messages; those of extra win."""
     return {
         "stream": True,
         "model": defaults.model if model is UNSET else model,

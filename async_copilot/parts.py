@@ -32,11 +32,11 @@ _SIGNATURES = (
     (re.compile(rb"RIFF.{4}WEBP", re.DOTALL), "image/webp"),
 )
 _MEDIA_TYPE = re.compile(r"image/[A-Za-z0-9][A-Za-z0-9.+-]*")
-_SCHEME = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:")  # two letters: C:\ is none
+_SCHEME = re.compile(r"(?!file:)[A-Za-z][A-Za-z0-9+.-]+:")  # two letters: C:\ is not a scheme
 
 
 def text_part(text: str) -> dict[str, Any]:
-    """Return a text part. Raises InvalidRequestError where text is no str."""
+    """Return a text part. Raises InvalidRequestError if text is not a str."""
     if not isinstance(text, str):
         raise InvalidRequestError(f"text_part() takes a str, not {_kind(text)}")
     return {"type": "text", "text": text}
@@ -148,7 +148,7 @@ def _bytes_at(path: object) -> bytes:
     file = Path(path)
     data = b""
     try:
-        # A pipe or device could block for good, or never end.
+        # A pipe or device could block for ever, or never end.
         regular = file.is_file()
         if regular:
             with file.open("rb") as opened:
@@ -167,7 +167,7 @@ def _checked(data: bytes, what: str) -> bytes:
         raise InvalidRequestError(f"{what} is empty", hint=Hint("give an image"))
     if len(data) > MAX_IMAGE_BYTES:
         raise InvalidRequestError(
-            f"{what} holds more than {MAX_IMAGE_BYTES:,} bytes, which no server takes",
+            f"{what} holds more than {MAX_IMAGE_BYTES:,} bytes, more than servers accept",
             hint=Hint("scale the image down, or give its address as {option}", "url="),
         )
     return data

@@ -40,7 +40,7 @@ class Source(Protocol):
     async def open(self, replaced: Callable[[CopilotError], None]) -> Body:
         """Return a body, of a request that was sent once. Raises CopilotError.
 
-        replaced: told of each pooled connection that was not fit for the request, in whose
+        replaced: told of each pooled connection that could not be used, in whose
             place another one was used at once.
         """
 
@@ -51,7 +51,7 @@ class Source(Protocol):
         """Wait before another attempt. Raises what abort() was given meanwhile."""
 
     def abort(self, error: CopilotError) -> None:
-        """End whatever is waited for with error."""
+        """End the present wait with error."""
 
     def let_go(self) -> None:
         """Keep no more of the request than mask() needs: it is not sent again."""
@@ -140,7 +140,7 @@ class Reading:
     # ------------------------------------------------------------------ opening
 
     async def open(self) -> None:
-        """Get a body, unless there is one; raise, and leave, where none is to be had."""
+        """Get a body, unless there is one; leave the reply and raise if that fails."""
         if self._opened:
             return
         if self._observer is not None:
@@ -156,7 +156,7 @@ class Reading:
             raise
 
     async def _send(self, failure: CopilotError | None = None) -> Body:
-        """Send the request, and after failure again where that may help; the one retry loop."""
+        """Send the request, again after a failure where that may help; the one retry loop."""
         while True:
             if failure is not None:
                 await self._pause(failure)
@@ -173,7 +173,7 @@ class Reading:
                 return body
 
     async def _pause(self, failure: CopilotError) -> None:
-        """Wait before another attempt; raise failure where none is to be made."""
+        """Wait before another attempt; raise failure if there is none."""
         timing = self.reply.timing
         pause = None if self._failure else self._source.pause(failure, timing.retries)
         if pause is None:
@@ -291,7 +291,7 @@ class Reading:
         return again
 
     def stop_clock(self, *, silent: bool = False) -> None:
-        """The caller has the word; silent: though no byte came, a batch of text is due."""
+        """The caller works now. silent: no byte came, but a batch of text is due."""
         if silent:
             self._body.came(b"")
         self._body.clock.stop(self._body.arrived, silent=silent)
@@ -357,7 +357,7 @@ class Reading:
             raise failure
 
     def _completed(self, failure: CopilotError) -> CopilotError:
-        """Put what is known into an error."""
+        """Put what is known into an error, and return it."""
         complete_error(failure, self.reply, self._loop.time() - self._started)
         self._source.mask(failure)
         return failure
@@ -368,7 +368,7 @@ class Reading:
             raise self._failure or left_error()
 
     def abort(self, failure: CopilotError) -> None:
-        """Let whoever reads the reply fail with failure, now or at the next read."""
+        """Make the reader of the reply fail with failure, now or at the next read."""
         if self.left or self.over:
             return
         if not self._decoder.complete:  # else the answer is here, whatever follows it

@@ -48,7 +48,7 @@ async def content_deltas(
 
     response: open and unread; give the request ``timeout=ClientTimeout(total=None)``,
         or aiohttp ends a long answer after five minutes. With ``read_bufsize=2**16`` a
-        fast stream takes a tenth less CPU, and one that nobody reads holds less.
+        fast stream takes a tenth less CPU, and an unread one holds less memory.
         (A Reply that is iterated gives its own Reading here.)
     timeouts: ``silence``, ``stall`` and ``total`` count from the first read.
     strict: False accepts a cut-off answer, and skips lines that are not JSON.
@@ -97,7 +97,7 @@ class Reply(Answer):
     """One streamed reply: iterate it for the text, or chunks() for everything.
 
     ``async for text in reply`` yields each non-empty text delta of choice 0 as soon as
-    its bytes are here. Meanwhile and afterwards the attributes of Answer tell the rest.
+    its bytes are here. The attributes of Answer have the rest, meanwhile and afterwards.
 
     Raises, after every delta that had come before it was handed out, and with
     ``error.reply`` set to this reply: TruncatedError, StreamError, DisconnectedError, a
@@ -169,7 +169,7 @@ class Reply(Answer):
         ``model_json_schema()``, gives a Person; a JSON schema gives what fits it.
 
         Raises AnswerFormatError, with the text in ``body``, where the answer is something
-        else; TruncatedError where it was cut off, by its longest length
+        else; TruncatedError where it was cut off, by the limit of tokens
         (``finish_reason="length"``) or otherwise; UsageError where it has not ended, or no
         format was asked for.
         """
@@ -244,7 +244,7 @@ class Reply(Answer):
 
 
 class _Reader(AsyncGenerator[Item, None]):
-    """A generator that, once its reply was left, raises, where a closed one would just end.
+    """A generator that raises once its reply was left; a closed generator would just end.
 
     ``__anext__`` is the generator's own, in a slot: a method in between would be a call a
     delta, a fifth of what a delta takes in a large block.
@@ -271,7 +271,7 @@ class _Reader(AsyncGenerator[Item, None]):
         await self._generator.aclose()
 
     async def leave(self) -> None:
-        """Close the generator; what has more to give refuses to from now on."""
+        """Close the generator; from now on it raises if there was more to read."""
         if self._generator.ag_frame is not None:
             self.__anext__ = _refuse  # type: ignore[method-assign]  # a slot
         if not self.running:
@@ -283,7 +283,7 @@ def _refuse() -> NoReturn:
 
 
 async def _texts_until(reading: Reading, due: float) -> Sequence[str]:
-    """Return what the next bytes bring; nothing, where none come until then."""
+    """Return the texts of the next bytes; an empty list if none come until then."""
     try:
         # Cancelling a read loses nothing: bytes leave aiohttp's buffer only at its end.
         # And it cancels nothing else: due is finite when text waits in the batch, after

@@ -1,6 +1,6 @@
 """A conversation's state as a dict fit for JSON, and back. No I/O.
 
-The first releases said of the server's side only whether a turn had ended well, "begun".
+Of the server's side, the first releases saved only whether a turn had ended well, "begun".
 Since then "server" says what it knows, and "conversation" is the handle's JSON text where
 JSON libraries would change it. The format is still the same: either release reads both.
 """
@@ -97,7 +97,7 @@ def _handle(saved: Any) -> dict[str, Any] | None:
 
 
 def _old_server(saved: Mapping[str, Any], handle: dict[str, Any] | None) -> ServerMemory:
-    """Return what the first releases let one believe of the server's side.
+    """Return what the first releases' files say of the server's side.
 
     With a handle it knows the history, unless turns that were left are in it too. Without
     one nothing is certain, and the transcript is right in any case.

@@ -1,4 +1,4 @@
-"""What an answer is to be in; the request's field, and of its text a value, out. No I/O.
+"""The format an answer must have in; the request's field, and the value of a text, out. No I/O.
 
 A class says what it is by ``model_json_schema()``, as those of pydantic do; a dict is a JSON
 schema, or the API's own form. ("Structured model outputs" of the OpenAI documentation, which
@@ -49,7 +49,7 @@ def _form(name: str, schema: dict[str, Any]) -> dict[str, Any]:
     named = {
         "name": _NOT_IN_A_NAME.sub("_", name)[:64],
         "schema": schema,
-        # A server refuses a schema that it cannot be strict with; without, it does its best.
+        # A server refuses a schema that its strict mode does not cover; else it does its best.
         "strict": is_strict(schema),
     }
     return {"type": "json_schema", "json_schema": named}
@@ -63,7 +63,7 @@ def parsed_answer(wanted: object, answer: Answer) -> Any:
     """
     if wanted is None:
         raise InvalidRequestError(
-            "this reply was asked for no format", hint=Hint("give {option}", "response_format=...")
+            "the request had no response_format", hint=Hint("give {option}", "response_format=...")
         )
     _check_whole(answer)
     if answer.refusal or not answer.text.strip():
@@ -80,7 +80,7 @@ def _check_whole(answer: Answer) -> None:
         failure = ReplyInUseError("this reply has not ended", hint=Hint("read it to its end first"))
     elif answer.finish_reason == "length":
         failure = TruncatedError(
-            f"the answer was cut at its longest length after {len(answer.text):,} characters "
+            f"the answer was cut off by the limit of tokens after {len(answer.text):,} characters "
             f"(finish_reason 'length'): {answer.text[-80:]!r}",
             hint=Hint("raise max_tokens, or ask for less"),
         )
@@ -111,7 +111,7 @@ def _value(wanted: Any, text: str) -> Any:
 
 
 def _unfenced(text: str) -> str:
-    """Return JSON out of its Markdown fence, which some models put, whatever they are told."""
+    """Return JSON without the Markdown fence that some models put around it."""
     if text.startswith("```") and text.endswith("```"):
         return text.partition("\n")[2].removesuffix("```")
     return text

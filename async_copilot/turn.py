@@ -77,5 +77,5 @@ def server_turn(
 
 
 def place_of(provider: str | None, model: str | None) -> str:
-    """Return who is asked: a provider, or whom g4f has for a model."""
+    """Return who is asked: a provider, or the one that g4f chooses for a model."""
     return provider or f"model={model or ''}"

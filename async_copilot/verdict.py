@@ -41,12 +41,11 @@ def left_error() -> ReplyInUseError:
 def truncated_error(reply: Reply) -> TruncatedError:
     """Return the error for a body that ended before its answer did."""
     events, length = reply.timing.chunks, len(reply.text)
-    came = "no event at all"
+    came = "without any event"
     if events:
-        came = f"{events:,} event{'s' if events > 1 else ''} and {length:,} characters"
+        came = f"after {events:,} event{'s' if events > 1 else ''} and {length:,} characters"
     return TruncatedError(
-        f"the answer was cut off: the body ended after {came}, with neither a "
-        f"finish_reason nor [DONE]",
+        f"the answer was cut off: the body ended {came}, with neither a finish_reason nor [DONE]",
         hint=Hint("{option} accepts such answers", "strict=False"),
     )
 

@@ -1,7 +1,7 @@
 """A server that misbehaves to order, and remembers what the client did meanwhile.
 
 Raw TCP on a loopback port, so that it can say what no HTTP library would: bytes
-that are no HTTP, cut framing, a FIN, an RST, a half-close, silence. In: answers
+that are not HTTP, cut framing, a FIN, an RST, a half-close, silence. In: answers
 (`fault_script`), one a request. Out: the bytes, and a record of every connection
 and request, with the time at which the client left. I/O: one listening socket;
 everything runs in the caller's loop and has ended when the block is left.

@@ -170,7 +170,7 @@ async def test_a_login_that_a_provider_wants_is_told_as_that(dialect: Any) -> No
         FakeServer(model, dialect=dialect, providers=PROVIDERS) as server,
         CopilotClient(base_url=server.url, api_key="sk-" + "x" * 20) as client,
     ):
-        with pytest.raises(CopilotError, match="the provider Login wants a login") as caught:
+        with pytest.raises(CopilotError, match="the provider Login needs a login") as caught:
             await client.complete("Hello", provider="Login")
     assert (caught.value.provider, caught.value.type) == ("Login", "MissingAuthError")
     assert "key" not in str(caught.value)

@@ -91,7 +91,7 @@ async def test_what_is_not_a_list_is_told(body: bytes) -> None:
         WireServer([http(body, media_type="application/json")]) as server,
         CopilotClient(base_url=server.url) as client,
     ):
-        with pytest.raises(UnexpectedContentError, match="something else than a list") as caught:
+        with pytest.raises(UnexpectedContentError, match="did not answer with a list") as caught:
             await client.models()
     assert caught.value.body is not None
 

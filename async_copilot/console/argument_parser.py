@@ -20,7 +20,7 @@ DEFAULT_URL = "http://localhost:1337/v1"
 CLOCKS = {
     "connect": "longest wait for a connection (10)",
     "silence": "longest wait without a byte from the server (300)",
-    "stall": "longest wait with bytes, but none of the answer (600)",
+    "stall": "longest wait for more of the answer, while other bytes come (600)",
     "total": "longest wait for one answer in all (off)",
 }
 
@@ -95,7 +95,7 @@ class _Show(argparse.Action):
 
 
 class _KeyItself(argparse.Action):
-    """``--api-key``, which there is not: its value must not be seen, even in the complaint."""
+    """Refuses ``--api-key``, an option that does not exist, without showing its value."""
 
     def __call__(self, *_: Any) -> NoReturn:
         raise UsageProblemError(
@@ -222,13 +222,13 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         "--no-strict",
         dest="strict",
         action="store_false",
-        help="accept an answer that was cut off, and pass over malformed lines",
+        help="accept an answer that was cut off, and skip malformed lines",
     )
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--json", action="store_true", help="events as JSON, one a line; the last sums up")
+    add("--json", action="store_true", help="events as JSON, one a line; the last is a summary")
     add("--reasoning", action="store_true", help="show the model's reasoning on stderr")
     add(
         "--think-tags",

@@ -49,7 +49,7 @@ def header(text: str) -> tuple[str, str]:
 
 
 def field(text: str) -> tuple[str, Any]:
-    """Return a request's field: its name, and its value as JSON, or as text where it is none."""
+    """Return a request's field: its name, and its value as JSON, or as text if it is not JSON."""
     name, equals, value = text.partition("=")
     if not equals or not name.strip():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as temperature=0.2")
@@ -57,7 +57,7 @@ def field(text: str) -> tuple[str, Any]:
     import json  # noqa: PLC0415  # not for --help and --version
 
     if name in _ELSEWHERE:
-        raise argparse.ArgumentTypeError(f"{name} is not given here, but as {_ELSEWHERE[name]}")
+        raise argparse.ArgumentTypeError(f"{name} is given as {_ELSEWHERE[name]}, not here")
     try:
         return name, json.loads(value, parse_constant=_no_constant)
     except (ValueError, RecursionError):

@@ -24,7 +24,7 @@ class Options:
     memory, model, provider, system: None where nothing was said.
     timeouts: the clocks that were set, in seconds; None turns one off.
     goes_on: go on with the last chat that was kept.
-    keep: the conversation in ``chats``, the folder for that.
+    keep: keep the conversation in the folder ``chats``.
     think: <think>...</think> that opens an answer is reasoning.
     """
 
@@ -116,15 +116,15 @@ def _check(options: Options, *, url_given: bool) -> None:
     if reads > 1:
         raise UsageProblemError("- stands for all of stdin, so it can be given once only")
     if reads and not options.stdin:
-        raise UsageProblemError("--no-stdin leaves stdin unread, so - cannot be")
+        raise UsageProblemError("--no-stdin and - cannot be used together")
     if options.demo and url_given:
-        raise UsageProblemError("--demo brings its own server, so --url has no meaning with it")
+        raise UsageProblemError("--demo starts its own server: leave --url out")
     if options.dry_run and (options.interactive or options.json or options.demo):
-        raise UsageProblemError("--dry-run sends nothing: not with -i, --json or --demo")
+        raise UsageProblemError("--dry-run cannot be used with -i, --json or --demo")
     if lists and (asks or options.attach or options.dry_run or options.resume or options.goes_on):
-        raise UsageProblemError("--models and --providers list and do nothing else: no message")
+        raise UsageProblemError("--models and --providers take no message")
     if options.goes_on and options.resume:
-        raise UsageProblemError("-c goes on with the last chat, --resume with FILE: give one")
+        raise UsageProblemError("give either -c, for the last chat, or --resume FILE")
 
 
 def _first(option: str | None, variable: str | None) -> str | None:

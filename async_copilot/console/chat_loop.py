@@ -76,7 +76,7 @@ def chat(
 
 
 class _Commands:
-    """Tells what is to be sent from what is to be done, and does it.
+    """Tells messages from commands, and carries out the commands.
 
     attached: goes with the first message.
     """
@@ -143,11 +143,11 @@ class _Commands:
             self._say(f"the system prompt is: {chat.system}" if chat.system else "no system prompt")
         elif chat.memory == "client":
             chat.system = prompt
-            self._say("the system prompt holds from the next message on")
+            self._say("the system prompt applies from the next message on")
         else:
             # A g4f server gets it with the first message of a conversation.
             self._talk.begin(system=prompt)
-            self._say("the system prompt holds; this is a new conversation")
+            self._say("the system prompt is set; this is a new conversation")
 
     def _model(self, name: str) -> None:
         chat = self._talk.conversation
@@ -174,5 +174,5 @@ class _Commands:
 
 
 def _bare(name: str) -> str:
-    """Return a name without the quotes that a shell would take off: '' is no name."""
+    """Return a name without the quotes that a shell would take off: '' is not a name."""
     return name[1:-1] if len(name) > 1 and name[0] == name[-1] in "'\"" else name

@@ -60,7 +60,7 @@ def _trusting(cacert: Path) -> ssl.SSLContext:
     try:
         context.load_verify_locations(cafile=cacert)
     except ssl.SSLError:
-        raise UsageProblemError(f"--cacert {cacert}: it holds no certificate in PEM") from None
+        raise UsageProblemError(f"--cacert {cacert}: the file has no certificate in PEM") from None
     except OSError as error:
         raise UsageProblemError(f"--cacert {cacert}: {error.strerror}") from None
     return context

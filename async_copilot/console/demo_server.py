@@ -1,4 +1,4 @@
-"""The server behind ``--demo``: one that remembers, whoever is to do so.
+"""The server behind ``--demo``. It remembers with both kinds of ``--memory``.
 
 Imports aiohttp.web with the fake server, so it is imported for the demo alone.
 """

@@ -50,8 +50,8 @@ _MEANINGS = {
     ExitStatus.CUT_OFF: "the answer was cut off (truncated, disconnected, stalled), or could "
     "not be written",
     ExitStatus.TRY_LATER: "try later: 429, 503 and the like, or silence before the first text",
-    ExitStatus.WRONG_ANSWER: "the server answered wrongly: an error, or no chat completion",
-    ExitStatus.KEY_REFUSED: "the key (or a proxy's login) is missing, wrong or not enough",
+    ExitStatus.WRONG_ANSWER: "the server answered with an error, or not with a chat completion",
+    ExitStatus.KEY_REFUSED: "the key (or a proxy's login) is missing, wrong or not allowed",
     ExitStatus.INTERRUPTED: "interrupted by Ctrl-C (by another signal: 128 and its number)",
     ExitStatus.OUTPUT_CLOSED: "the reader of the output left early, as head does",
 }

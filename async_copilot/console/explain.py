@@ -1,6 +1,6 @@
 """An error in, one sentence for the person at the console out. No I/O.
 
-The errors speak to programmers, of arguments; here stand the options that mean the same.
+The errors name arguments, for programmers; here are the options that mean the same.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def explain(error: CopilotError, url: str) -> str:
     if isinstance(error, ConnectionFailedError) and error.passing and error.party == "server":
         return (
             f"nothing answers at {url}; start a server there (for g4f: "
-            f"pip install 'g4f[api]', then {_g4f_command(url)}), or see the built-in demo "
+            f"pip install 'g4f[api]', then {_g4f_command(url)}), or try the built-in demo "
             f"with --demo"
         )
     text = error.message

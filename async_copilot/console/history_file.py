@@ -21,7 +21,7 @@ _LINE_END = "\u2028"
 
 
 class HistoryFile:
-    """The file, which only its owner can read. Raises UsageProblemError where it is no file."""
+    """The file, which only its owner can read. Raises UsageProblemError where it is not a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

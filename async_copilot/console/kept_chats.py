@@ -1,4 +1,4 @@
-"""Where chats are kept that nobody named a file for: ``--keep``, ``--continue``.
+"""Where chats without a file of their own are kept: ``--keep``, ``--continue``.
 
 Simple files, one a conversation, in the platform's folder for such things, which only
 its owner may read.
@@ -35,7 +35,7 @@ def make_folder(folder: Path) -> None:
 
 
 def new_chat_path(folder: Path) -> Path:
-    """Return a name for a new chat: the local time, and what tells two of a second apart."""
+    """Return a name for a new chat: the local time, and an end that no other chat has."""
     return folder / f"{time.strftime('%Y-%m-%d-%H%M%S')}-{os.urandom(3).hex()}.json"
 
 

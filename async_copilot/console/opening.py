@@ -51,7 +51,7 @@ def read_opening(options: Options, tell: Callable[[str], object]) -> Opening:
     listed = list(options.messages)
     if "-" in listed:
         if not text.strip():
-            raise UsageProblemError("stdin holds no message for -")
+            raise UsageProblemError("stdin is empty, so there is no message for -")
         listed[listed.index("-")] = text
     elif text.strip():
         attached = Attachments((text, *attached.texts), attached.images)

@@ -1,7 +1,7 @@
 """What is piped into the console, and the terminal behind it. Reads stdin.
 
-A program started by another one may have a pipe on stdin that nobody writes to and
-nobody closes: whoever waits for its end says so.
+A program started by another one may have a pipe on stdin that is never written to or
+closed, so a long wait for its end is reported.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STILL_READING = (
     "< /dev/null or --no-stdin"
 )
 
-NOTHING_CAME = "nothing came on stdin, so it is left alone; - waits for a message from there"
+NOTHING_CAME = "nothing came on stdin, so it is not read; - waits for a message from there"
 
 
 def is_piped() -> bool:

@@ -1,4 +1,4 @@
-"""Bytes of a file or pipe in, their text out, or word that they are none. No I/O."""
+"""Bytes of a file or pipe in, their text out, or None for binary data. No I/O."""
 
 from __future__ import annotations
 

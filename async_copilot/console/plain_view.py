@@ -29,7 +29,7 @@ class PlainView:
     """What a person reads.
 
     reasoning: show that, too.  stats: and how long everything took.
-    questions: show also what is asked, where nobody has typed it.
+    questions: show the questions too, since nobody typed them.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ def _remarks(turn: Turn, reply: Reply) -> list[str]:
     if reply.end is End.TRUNCATED and turn.error is None:
         remarks.append("the answer was cut off, which --no-strict accepts")
     if reply.skipped:
-        remarks.append(f"malformed lines passed over: {reply.skipped}")
+        remarks.append(f"malformed lines skipped: {reply.skipped}")
     if reply.left_out and answered:
         remarks.append(f"not in the conversation: {', '.join(reply.left_out)}")
     if reply.remembered is False:

@@ -101,7 +101,7 @@ def _guarded(options: Options, interrupts: Interrupts, screen: Screen, view: Vie
 
 
 def _opening(options: Options, view: View) -> Opening:
-    """Return what goes out first; find out before that what cannot be done afterwards."""
+    """Return what goes out first; check before that what could not work afterwards."""
     if options.save is not None:
         check_place(options.save, options.resume)
     if options.media is not None:

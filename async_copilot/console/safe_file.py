@@ -1,4 +1,4 @@
-"""A file of a person's: read, and replaced so that nothing anybody put into it is lost.
+"""A person's file: read, and replaced without losing what anybody wrote into it.
 
 Regular files only: a device, a pipe or a socket is never read, waited for or replaced.
 """

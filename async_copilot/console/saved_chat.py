@@ -80,7 +80,7 @@ class Keeper:
 
 
 def check_place(path: Path, resumed: Path | None) -> None:
-    """Find out before anything is sent that a conversation could not be kept at path.
+    """Check before anything is sent that a conversation can be kept at path.
 
     resumed: the file it was read from, the one that may be replaced.
 
@@ -132,7 +132,7 @@ def read_chat(
     if options.system is not None:
         if chat.memory == "server" and chat.history:
             raise UsageProblemError(
-                "--system: the server has got the saved conversation's prompt already; "
+                "--system: the server already has the saved conversation's prompt; "
                 "leave --system out, or start anew without --resume"
             )
         chat.system = options.system

@@ -31,7 +31,7 @@ _LINE_ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 class OutputLostError(Exception):
     """stdout takes no more: its reader left, or the disk is full.
 
-    quiet: the reader left, as ``head`` does; nobody is to be told.
+    quiet: the reader left, as ``head`` does; nothing is reported.
     """
 
     def __init__(self, error: OSError) -> None:
@@ -100,7 +100,7 @@ class Screen:
             self.write("\n")
 
     def separate(self) -> None:
-        """Set what comes apart from what was written, by a blank line."""
+        """Put a blank line between what was written and what comes."""
         if self._written:
             self._put("\n")
             self._written = False
@@ -129,7 +129,7 @@ class Screen:
         self._aside_open = not text.endswith("\n")
 
     def close(self) -> None:
-        """Leave nothing behind at which the program's end would hang."""
+        """Drop what could make the end of the program hang."""
         self.sign.stop()
         if self._stuck and not self._takes_more():
             self._abandon()

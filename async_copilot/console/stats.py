@@ -43,7 +43,7 @@ def summary_line(reply: Reply) -> str:
 def _count(reply: Reply) -> tuple[str, int]:
     usage = reply.usage or {}
     tokens = usage.get("completion_tokens")
-    # A server may count as it likes: what is no count is not reckoned with.
+    # A server may count as it likes: values that are not counts are ignored.
     if type(tokens) is int and 0 < tokens < MAX_TOKENS:
         return "tokens", tokens
     return "chunks", reply.timing.chunks

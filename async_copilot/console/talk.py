@@ -83,7 +83,7 @@ class Talk:
         return turn.reply
 
     def _keep(self, turn: Turn) -> None:
-        """Write down what came of a turn; where that fails, the run goes on and ends badly."""
+        """Save what came of a turn. If that fails, the run goes on, and its status says so."""
         keeper = self._begun.keeper
         if keeper is not None:
             try:

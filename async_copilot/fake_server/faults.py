@@ -110,7 +110,7 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class BrokenFraming:
-    """Bytes that are no HTTP chunk; the connection then stays open until the client leaves."""
+    """Bytes that are not an HTTP chunk; the connection then stays open until the client leaves."""
 
     _: KW_ONLY
     after: Position = "content"

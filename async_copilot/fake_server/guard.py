@@ -1,4 +1,4 @@
-"""Who may ask: nobody's web page uses up a developer's script. No I/O.
+"""Which requests are answered: those of a foreign web page are not. No I/O.
 
 A page in a browser can send requests to a server on loopback: from its own address without
 asking (a form, a "simple" request), and under a name of its own that resolves to 127.0.0.1.

@@ -26,7 +26,7 @@ Part: TypeAlias = tuple[str, Any]
 """What one delta carries: ("content" | "reasoning" | "refusal" | "tool_calls", value)."""
 
 Problem: TypeAlias = str
-"""Why a request is no chat request: "empty", "json", "missing" or "type"."""
+"""Why a request is not a chat request: "empty", "json", "missing" or "type"."""
 
 
 class ChoiceDelta(NamedTuple):
@@ -286,7 +286,7 @@ class OpenAI:
         return self.error(given, 500, envelope)
 
     def refused(self, problem: Problem, envelope: Envelope) -> tuple[int, bytes]:
-        """Status and body for a body that is no chat request."""
+        """Status and body for a body that is not a chat request."""
         texts = {
             "missing": "Missing required parameter: 'messages'.",
             "type": "Invalid type for 'messages': expected an array of objects.",

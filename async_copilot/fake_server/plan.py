@@ -244,7 +244,7 @@ def _size(part: Part) -> int:
 
 def _due(pace: Pace) -> Iterator[float]:
     """When each piece is due, in seconds after the first."""
-    seeded = random.Random(pace.seed)  # noqa: S311  # a pace is no secret
+    seeded = random.Random(pace.seed)  # noqa: S311  # a pace is not a secret
     at = 0.0
     while True:
         yield at

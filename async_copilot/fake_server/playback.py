@@ -1,6 +1,6 @@
 """One answer on one connection: steps in, bytes on the socket out. I/O through aiohttp.web.
 
-What an HTTP library cannot say (a reset, a torn chunk, bytes that are no chunk) goes
+What an HTTP library cannot say (a reset, a torn chunk, bytes that are not a chunk) goes
 straight to the transport.
 """
 
@@ -122,7 +122,7 @@ class Playback:
         """Nothing until the deadline (None: for ever) but the step's comments."""
         while (left := _left(deadline)) > 0:
             wait = left if step.every is None else min(left, step.every)
-            # A bounded sleep even where there is no end, so that no future waits for nobody.
+            # A bounded sleep even where there is no end, so that no future is left waiting.
             await asyncio.sleep(min(wait, 3600.0))
             if self._response is not None and step.every is not None and wait == step.every:
                 await self._response.write(step.comment)

@@ -80,7 +80,7 @@ class Providers:
         return self._named.get(name)
 
     def route(self, name: str | None) -> Route | None:
-        """Who answers a request for the provider ``name``; None: nobody has that name."""
+        """Who answers a request for the provider ``name``; None: no provider has that name."""
         if self._open:
             return Route(FakeProvider(name or "Copilot"))
         provider = self.listed[0] if name is None else self._named.get(name)

@@ -1,4 +1,4 @@
-"""What a fake server has seen: requests, those nobody expected, connections. No I/O.
+"""What a fake server has seen: requests, unexpected ones, connections. No I/O.
 
 A test wants every request; a server that runs alone for days keeps the last ones. Both the
 number and the size are bounded there.
@@ -43,7 +43,7 @@ class Record:
         self.news()
 
     def missed(self, what: str) -> None:
-        """A request came that nobody expected."""
+        """An unexpected request came."""
         self.unexpected.append(what)
         if self.most is not None:
             del self.unexpected[: -self.most]

@@ -30,7 +30,7 @@ _STRUCK = "struck-out"
 _SECRET = re.compile(
     r"auth|api.?key|token|secret|cookie|password|credential|signature", re.IGNORECASE
 )
-# Names like max_tokens and token counts are no secrets.
+# Names like max_tokens and token counts are not secrets.
 _HARMLESS = re.compile(r"tokens|ratelimit|token_count|tokenizer", re.IGNORECASE)
 # Of one connection (RFC 9110 section 7.6.1), or made anew for the other one.
 _HOP = frozenset(

@@ -113,7 +113,7 @@ def read_request(method: str, path: str, headers: Mapping[str, str], raw: bytes)
 
 
 def problem_of(request: Request) -> str | None:
-    """Why this is no chat request: "empty", "json", "missing" or "type"; None when it is one."""
+    """Why this is not a chat request: "empty", "json", "missing" or "type"; None when it is one."""
     if not request.raw:
         return "empty"
     if not isinstance(_parsed(request.raw), dict):

@@ -84,7 +84,7 @@ class Striking:
                     yield Send(torn[: len(torn) // 2], torn=True)
                 yield Drop(isinstance(fault, Reset))
             case BrokenFraming():
-                yield Send(b"this is no chunk size\r\n", naked=True)
+                yield Send(b"this is not a chunk size\r\n", naked=True)
                 yield Pause(None)
             case ErrorFrame():
                 yield from self.send(self.error_frames(fault))
@@ -138,7 +138,7 @@ class Striking:
         return Pause(seconds, every or self.dialect.heartbeat, self.dialect.comment)
 
     def in_one_body(self, body: bytes) -> Iterator[Step]:
-        """A body that is no stream; a fault after the headers strikes in its middle."""
+        """A body that is not a stream; a fault after the headers strikes in its middle."""
         late = [fault for fault in self.faults if fault.after != "request"]
         middle = len(body) // 2 if late else len(body)
         yield from self.send(body[:middle])

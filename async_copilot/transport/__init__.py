@@ -1,5 +1,5 @@
 """Everything that touches aiohttp, sockets or time: requests out, bodies in, clocks, retries.
 
-The rule of this room: it knows bytes, not what they mean. A new rule of how connections
-are made, kept, timed or given up belongs here.
+The rule of this room: it handles bytes, not their meaning. New rules for how connections
+are made, kept, timed or closed belong here.
 """

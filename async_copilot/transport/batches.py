@@ -1,7 +1,7 @@
 """Text deltas in, larger pieces out, no more often than the sink can take. No I/O.
 
 ``Reply.batches()`` reads; this says when what has been read is to be handed out. There
-is no task behind it: text is read only while the caller waits for a batch. Meanwhile
+is not a task behind it: text is read only while the caller waits for a batch. Meanwhile
 a busy caller's text stays where it is, in aiohttp's buffer and then with the server.
 """
 
@@ -18,7 +18,7 @@ __all__ = ["Batch"]
 class Batch:
     """The text that waits to be handed out, and the time from which on that may be done.
 
-    interval: seconds between two batches at the least, the last one not excepted: a sink
+    interval: the least seconds between two batches, the last one included: a sink
         that throttles does not ask whether the text is complete.
     min_chars: a batch waits for this many characters, unless it is the last.
     limit: a batch has at most this many characters; None for no limit.
@@ -59,7 +59,7 @@ class Batch:
         self._free = -math.inf  # loop time at which the interval is over
         self._size = 0
         self._texts: list[str] = []
-        self._joined = ""  # what a batch left over begins in here at
+        self._joined = ""  # where the text that a batch left over begins
         self._begin = 0
 
     def __len__(self) -> int:
@@ -99,7 +99,7 @@ class Batch:
         return text
 
     def _cut(self) -> int:
-        """Return where a batch that is too long ends: after a line or word, where one ends late."""
+        """Return where a long batch is cut: after its last line or word, if that comes late."""
         limit = int(self._limit)
         end = self._begin + limit
         earliest = self._begin + max(self._min_chars, limit // 2)

@@ -2,13 +2,13 @@
 
 Each rule here answers a behaviour of aiohttp 3.14 that a stream can meet:
 
-- Blocks are read as they come. Lines are none of aiohttp's business: ``async for
-  line in response.content`` raises beyond 128 to 512 KiB.
+- Blocks are read as they come, not lines: ``async for line in response.content`` raises
+  beyond 128 to 512 KiB.
 - An exception on the stream comes before bytes that arrived earlier. They are taken
   out first, and the exception is raised by the next read.
-- Reading a full buffer never gives way to the event loop; read() does, now and then.
-- Broken chunk framing leaves the reader waiting for good, ``sock_read`` or not. That the
-  connection was closed ends the wait, or else the watchdog does.
+- Reading a full buffer never yields to the event loop; read() does, now and then.
+- Broken chunk framing leaves the reader waiting for ever, even with ``sock_read``. The
+  end of the connection ends the wait, or else the watchdog does.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ class Body:
         wait of every stream, and is passed at every delta. So whoever awaits it calls
         broken() for an exception, and came() with what came.
 
-        The clock runs on until clock.stop(): making sense of bytes is still waiting for
-        the answer, or a server could keep us at work on comments for good.
+        The clock runs on until clock.stop(): parsing counts as waiting, or a server could
+        keep the client busy with comments for ever.
         """
         if self.failure is not None:
             return _nothing()
@@ -133,7 +133,7 @@ class Body:
     async def drain(self) -> None:
         """Read on to the end, so that the connection can be used again; within bounds.
 
-        Whatever the connection does now is no error of the answer.
+        What the connection does now is not an error of the answer.
         """
         if self._reader.at_eof():
             return
@@ -229,7 +229,7 @@ async def _nothing() -> bytes:
 
 def _connection_closed(closed: asyncio.Future[None]) -> None:
     if not closed.cancelled():
-        closed.exception()  # one that nobody takes is reported
+        closed.exception()  # asyncio reports an exception that was never retrieved
     under_way = _UNDER_WAY.pop(closed, None)
     body = None if under_way is None else under_way()
     if body is not None:

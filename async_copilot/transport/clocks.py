@@ -27,7 +27,7 @@ __all__ = ["Timeouts", "Watchdog"]
 
 # A long wait is looked at in parts, so that a process that was stopped (Ctrl-Z, a debugger, a
 # container that is paused) notices within one of them, and a stop is taken for waiting for no
-# longer than that. Eight parts: of 300 s of silence one is 37.5 s, a timer nobody feels.
+# longer than that. Eight parts: of 300 s of silence one is 37.5 s, so the timer fires rarely.
 PARTS = 8
 SHORTEST_PART = 0.05  # seconds
 LATE = 0.1  # seconds; a timer this late, with no work done meanwhile, tells of such a stop
@@ -306,11 +306,11 @@ class Watchdog:
 
 
 def _nobody(_: CopilotError) -> None:
-    """For a clock that is nobody's, not yet or no more."""
+    """For a clock that has no reader yet, or no more."""
 
 
 def _seconds(setting: float | None) -> str:
-    # None where a limit() ran out, which is tighter than the settings and is shown to nobody.
+    # None where a limit() ran out, which is tighter than the settings and is never shown.
     return "its time" if setting is None else f"{setting:g} s"
 
 

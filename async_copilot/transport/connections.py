@@ -1,6 +1,6 @@
 """What is known of a session's connections: which were used, and whether one is still fit.
 
-An idle connection in a pool may have gone stale, or hold bytes that nobody asked for: a late
+An idle connection in a pool may be stale, or hold bytes that no request asked for: a late
 408, a second answer. aiohttp hands either out with the next request. From Python 3.12 on
 such bytes would be taken for the answer to it, and every later answer on that connection
 would belong to the question before. So a used connection is looked at when a request is
@@ -34,7 +34,7 @@ _USED: WeakKeyDictionary[Any, MutableSet[Any]] = WeakKeyDictionary()
 
 
 def used_connections(session: aiohttp.ClientSession) -> MutableSet[Any]:
-    """Return the connections that requests went out on: of a session, whoever's clients."""
+    """Return the connections of a session that requests went out on, from any client."""
     try:
         found = _USED.get(session)
         if found is None:
@@ -45,7 +45,7 @@ def used_connections(session: aiohttp.ClientSession) -> MutableSet[Any]:
 
 
 class Delivery:
-    """The way of one request out onto a connection.
+    """How one request went out on a connection.
 
     begun: the request was about to be written.
     reused: onto a connection that an earlier one had gone out on.
@@ -75,7 +75,7 @@ class Delivery:
         self.fresh = False
 
     def begin(self, writer: AbstractStreamWriter) -> None:
-        """Look at the connection. Raises ConnectionResetError for one that is not fit."""
+        """Look at the connection. Raises ConnectionResetError if it cannot be used."""
         self.begun = True
         # The protocol, since transports cannot always be referenced weakly (uvloop's TLS).
         protocol = getattr(writer, "protocol", None)
@@ -88,7 +88,7 @@ class Delivery:
             receive_less(transport)
         elif transport.is_closing() or _holds_bytes(protocol, transport):
             self.drop(transport)
-            raise ConnectionResetError("the pooled connection was not fit for a request")
+            raise ConnectionResetError("the pooled connection could not be used")
         else:
             self.fresh = True
             seconds = WINDOW + 2 * _round_trip(transport)
@@ -116,7 +116,7 @@ class Delivery:
         return True
 
     def over(self) -> None:
-        """There is an answer, or a failure: nothing more is to be found out."""
+        """There is an answer, or a failure: nothing more to find out."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -130,7 +130,7 @@ class Delivery:
 
 
 def _holds_bytes(protocol: Any, transport: Any) -> bool:
-    """True where bytes wait that are no answer to a request: parsed, or in the socket.
+    """True if bytes wait that do not answer a request: parsed, or in the socket.
 
     protocol: aiohttp's, whose ``should_close`` tells of the parsed ones.
     """
@@ -170,7 +170,7 @@ def receive_less(transport: object) -> None:
 
 
 def keep_alive_socket(address: aiohttp.connector.AddrInfoType) -> socket.socket:
-    """Return a socket for address that asks its peer for a sign of life in long silences.
+    """Return a socket for address with TCP keep-alive: it probes its peer in long silences.
 
     A model thinks for minutes, and what stands in between (a NAT, a firewall) forgets a
     connection that says nothing. How often is set where the platform lets it be.

@@ -1,4 +1,4 @@
-"""A response that is not aiohttp's in, one that Body can read out: other people's fakes.
+"""A fake response of a test library in, one that Body can read out.
 
 VCR.py, Home Assistant's ``aioclient_mock`` and hand-made ones have a status, headers and a
 content with ``read(n)``; the rest of what aiohttp's own responses have may be missing.
@@ -27,7 +27,7 @@ def headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
 
 
 def reader_of(response: aiohttp.ClientResponse) -> aiohttp.StreamReader:
-    """Return the reader of the body, or what does for one."""
+    """Return the reader of the body, or an object that can be used as one."""
     content: Any = response.content
     return content if isinstance(content, aiohttp.StreamReader) else _Reader(content)  # type: ignore[return-value]  # it has what Body asks for
 

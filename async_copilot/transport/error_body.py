@@ -14,8 +14,8 @@ from .urls import place
 
 __all__ = ["read_status_error"]
 
-ERROR_BODY_BYTES = 64 * 1024  # the words stand in the first kilobyte, of a page in the first few
-ERROR_BODY_SECONDS = 5.0  # the status is the news; its words are worth no more than a moment
+ERROR_BODY_BYTES = 64 * 1024  # the message is in the first kilobyte, of a page in the first few
+ERROR_BODY_SECONDS = 5.0  # the status matters most; its message is worth a short wait
 
 
 async def read_status_error(
@@ -24,7 +24,7 @@ async def read_status_error(
     """Read an error's body within bounds, give its connection back, return the error.
 
     clock: what it takes counts for ``total`` too.
-    The status is the news: where the body breaks, what came of it is what there is.
+    The status matters most: if the body breaks, what had come of it is used.
     """
     body = Body(response, clock)
     clock.limit(ERROR_BODY_SECONDS)

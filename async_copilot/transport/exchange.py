@@ -52,7 +52,7 @@ Replaced = Callable[[CopilotError], None]
 
 
 def _nobody(_: CopilotError) -> None:
-    """Nobody is told, or waits."""
+    """Do nothing: there is no observer, or no wait to end."""
 
 
 class Exchange:
@@ -102,10 +102,10 @@ class Exchange:
     async def open(self, replaced: Replaced = _nobody) -> Body:
         """Send the request, follow where it leads, return the body of the answer.
 
-        Sent at once on another connection where a pooled one was not fit: closed by the
-        server, at once and before any byte of an answer, or holding bytes that nobody asked
-        for. Each such attempt takes one out of the pool, so this comes to an end.
-        Raises what became of the request. Cancelling closes the connection.
+        Sent at once on another connection if a pooled one could not be used: the server had
+        closed it, before any byte of an answer, or it held bytes that no request asked for.
+        Each such attempt takes one out of the pool, so this comes to an end.
+        Raises the error of the request. Cancelling closes the connection.
         """
         while True:
             if self._aborted is not None:
@@ -191,7 +191,7 @@ class Exchange:
             raise self._aborted
 
     def abort(self, error: CopilotError) -> None:
-        """End with error whatever is waited for, now or next."""
+        """End the present wait, or the next one, with error."""
         self._aborted = error
         self._wake(error)
 
@@ -235,7 +235,7 @@ class Exchange:
             self._spent = clock.spent
 
     async def _near(self, wanted: str) -> Hint | None:
-        """Return the provider that was meant, by the server's list of them."""
+        """Return the provider that was probably meant, from the server's list."""
         listing = Exchange(
             self._session,
             self._url.parent.parent / "providers",
@@ -330,7 +330,7 @@ class Exchange:
 
     @property
     def _queues(self) -> bool:
-        """True for a session with a limit, which may hold a request back, and does not say so.
+        """True for a session with a limit of connections, which may hold a request back.
 
         There aiohttp's own clock must do, which leaves out looking up the name.
         """
@@ -346,6 +346,6 @@ def _only_connect(seconds: float | None) -> aiohttp.ClientTimeout:
 def _no_connection(url: URL, timeouts: Timeouts) -> ConnectTimeoutError:
     return ConnectTimeoutError(
         f"no connection to {place(url)} within {timeouts.connect:g} s",
-        hint=Hint("if it is that far away, raise {option}", "Timeouts(connect=...)"),
+        hint=Hint("if it needs longer, raise {option}", "Timeouts(connect=...)"),
         seconds=timeouts.connect,
     )

@@ -1,7 +1,6 @@
 """An exception of aiohttp, asyncio or the socket in; one of ours out.
 
-Each says which party failed, so that nobody looks in the wrong place: the server, the
-proxy in between, or this machine.
+Each says which party failed: the server, the proxy in between, or this machine.
 """
 
 from __future__ import annotations
@@ -125,7 +124,7 @@ def _not_http(error: aiohttp.ClientResponseError, where: str, url: URL | None) -
 
 
 def _misused(words: str, where: str) -> CopilotError:
-    """Return ours for a RuntimeError, of which only the words tell what it is about."""
+    """Return ours for a RuntimeError; only its text says what it is about."""
     if "session is closed" in words:
         return ClientClosedError(
             "the session is closed", hint=Hint("make the request before closing it")
@@ -163,7 +162,7 @@ def _disconnected(error: Exception, where: str, url: URL | None) -> CopilotError
 
 
 def _unreachable(error: aiohttp.ClientError, where: str, url: URL | None) -> ConnectionFailedError:
-    """Return ours for a connection that was not made: by whom, why, and what to do."""
+    """Return ours for a connection that was not made: who failed, why, and what to do."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return _untrusted(error, where, url)
     if isinstance(error, aiohttp.ServerFingerprintMismatch):
@@ -239,7 +238,7 @@ def _tls_failed(error: Exception, where: str) -> ConnectionFailedError:
 
 
 def _local(error: Exception) -> ConnectionFailedError | None:
-    """Return ours where this machine is at fault, which another attempt may find recovered."""
+    """Return ours for a failure of this machine; another attempt may succeed."""
     found = _LOCAL.get(getattr(_reason(error), "errno", None) or 0)
     if found is None:
         return None

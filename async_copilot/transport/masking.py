@@ -31,7 +31,7 @@ _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", " ": r"\+"}
 
 _SHORT = 8  # characters; a key such as "x" is struck out only where it stands alone
 _CUT = 8  # characters of a secret that an excerpt's end may have left over
-_LONG_CUT = 16  # as many in the middle of a text are no chance either
+_LONG_CUT = 16  # as many in the middle of a text cannot be chance
 
 
 def is_secret(name: str) -> bool:
@@ -49,7 +49,7 @@ def is_secret(name: str) -> bool:
 
 
 class Secret:
-    """A header's value that shows in no repr, no ``vars()`` and no traceback's locals."""
+    """A header's value that is not shown by repr, ``vars()`` or the locals of a traceback."""
 
     __slots__ = ("_value",)
 
@@ -60,12 +60,12 @@ class Secret:
         return "***"
 
     def revealed(self) -> str:
-        """Return the value, to be sent and not to be kept."""
+        """Return the value. It is for sending; do not keep it."""
         return self._value
 
 
 def revealed(headers: Mapping[str, str | Secret]) -> dict[str, str]:
-    """Return headers as they are sent: to be handed on at once, and bound to no name."""
+    """Return headers as they are sent. Pass them on at once; do not bind them to a name."""
     return {
         name: value.revealed() if isinstance(value, Secret) else value
         for name, value in headers.items()
@@ -73,7 +73,7 @@ def revealed(headers: Mapping[str, str | Secret]) -> dict[str, str]:
 
 
 class Mask:
-    """Strikes out what must not show: servers quote keys in their messages.
+    """Replaces secrets in texts by ***: servers quote keys in their messages.
 
     headers: of the request; those that carry credentials, by their names, are secrets.
     urls: of the request and its proxy; their passwords, and the parameters of a query

@@ -1,4 +1,4 @@
-"""The name of a provider that a server does not have in, the one that was meant out.
+"""The unknown name of a provider in, the nearest known one out.
 
 I/O: g4f's ``/v1/providers``, read within bounds, and only after such a failure.
 """
@@ -24,7 +24,7 @@ LISTING = Timeouts(connect=5.0, silence=10.0, total=10.0)
 async def near_provider(listing: Callable[[], Awaitable[Body]], wanted: str) -> Hint | None:
     """Return a hint with the nearest name that the server lists; None where there is none.
 
-    listing: opens the body of the list. What it raises is passed over: the list is help
+    listing: opens the body of the list. Its exceptions are ignored: the list is help
         with another failure, which is the news.
     """
     try:

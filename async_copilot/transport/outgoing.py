@@ -41,7 +41,7 @@ class Outgoing(Payload):
         await self.write_with_length(writer, None)
 
     def __deepcopy__(self, _: object) -> Self:
-        """Return a copy for those who record requests (VCR.py): it tells nobody."""
+        """Return a copy for libraries that record requests (VCR.py); it reports nothing."""
         return type(self)(self._value, lambda _: None)
 
     async def write_with_length(

@@ -1,7 +1,7 @@
 """The environment and a server's address in; the proxy to go through, or none, out. No I/O.
 
 In place of aiohttp's ``trust_env``, which besides looks the server up in ``~/.netrc``: it
-then sends a password that nobody gave, or refuses a request that carries a key of its own.
+then sends a password that was not asked for, or refuses a request that has a key of its own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def environment_proxy(url: URL) -> URL | None:
     ``http_proxy`` or ``https_proxy``, by the scheme of url, go before ``all_proxy``, and
     small letters before capitals. ``no_proxy`` takes hosts out, as curl reads it: names
     with their subdomains (``example.com``, ``.example.com``), subdomains alone
-    (``*.example.com``), addresses, networks (``10.0.0.0/8``), each with a port if it
-    likes, and ``*`` for all. No proxy for loopback addresses, whatever the variables say.
+    (``*.example.com``), addresses, networks (``10.0.0.0/8``), each with or without a
+    port, and ``*`` for all. No proxy for loopback addresses, whatever the variables say.
 
     A proxy without a scheme is an HTTP one. Raises InvalidRequestError for one that
     cannot be used: SOCKS, which aiohttp does not speak, or not a URL.

@@ -38,7 +38,7 @@ def target_of(url: URL, location: str, status: int) -> URL:
 
 
 def headers_for_strangers(headers: Headers, url: URL, target: URL, *, own: bool) -> Headers:
-    """Return headers for another origin: nothing that the caller gave goes there.
+    """Return headers for another origin, without any that the caller gave.
 
     own: the session adds headers of its own to every request, which cannot be held back.
     """

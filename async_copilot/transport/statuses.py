@@ -65,7 +65,7 @@ def status_error(
     *,
     hide: Callable[[str], str] = str,
 ) -> HTTPStatusError:
-    """Return the error for a status that is no answer, in the server's own words.
+    """Return the error for a status that is not an answer, in the server's own words.
 
     The words: ``error.message``, ``detail`` (text, or FastAPI's list), or the first
     part of a text or HTML body.

@@ -37,7 +37,7 @@ class End(enum.Enum):
     TRUNCATED = "truncated"
     """The body ended in good order, with neither."""
     ERROR = "error"
-    """An error in the stream, or bytes that are no answer; ``[DONE]`` after it is no success."""
+    """An error in the stream, or bytes that are not an answer, even before a ``[DONE]``."""
     STALLED = "stalled"
     """A clock of Timeouts ran out."""
     DISCONNECTED = "disconnected"
@@ -89,7 +89,7 @@ class Answer:
     usage: the server's own object (token counts), the last one it sent; a count that
         a later one leaves out, or gives as zero, stays.
     conversation: g4f's handle of the conversation, opaque; in no repr and no pickle.
-    end: None while the answer is under way.  skipped: malformed lines passed over.
+    end: None while the answer is under way.  skipped: how many malformed lines.
     remembered: of a conversation's turn, whether the answer was made by one who was told
         the turns before: by its own conversation or by a transcript. False when it went on
         in another conversation; None for the first turn, and where the server does not tell.

@@ -17,7 +17,7 @@ __all__ = ["REASONING", "plain_text", "read_content", "read_reasoning"]
 # Pieces of content in one event; a model's whole answer was never seen to have a hundred.
 MAX_PARTS = 4096
 
-# Parts of a message that are no text: they stay in the message. An unknown kind beside
+# Parts of a message that are not text: they stay in the message. An unknown kind beside
 # text stays there as well; alone it may be a text in a form that nobody knows.
 _NO_TEXT = frozenset(
     {
@@ -76,7 +76,7 @@ def _part(part: dict[str, Any]) -> tuple[str, str]:
 
 
 def _may_have_no_text(part: dict[str, Any]) -> bool:
-    """True for a part of a kind that is no text, and for an empty one that is."""
+    """True for a part of a kind that is not text, and for an empty one that is."""
     if part.get("type") in _NO_TEXT:
         return True
     return any(name in part for name in ("text", "thinking")) and not any(

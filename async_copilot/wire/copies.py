@@ -15,7 +15,7 @@ __all__ = ["copied"]
 
 
 def copied(value: Any) -> Any:
-    """Return a copy of JSON, all the way down; what is no JSON container is itself.
+    """Return a copy of JSON, all the way down; what is not a JSON container is itself.
 
     Raises InvalidRequestError where it is nested too deeply to be sent.
     """

@@ -49,7 +49,7 @@ class DeltaDecoder:
               the answer may come all the same, and takes that back.
     complete: the answer is whole; [DONE] vouches for choices that lack their finish reason.
     progress: the last block brought something of the answer.
-    events:   data events read.  skipped: malformed ones passed over (strict=False).
+    events:   data events read.  skipped: malformed ones (strict=False).
     """
 
     worth_learning = 8  # events; learning costs as much as reading a few
@@ -281,7 +281,7 @@ class DeltaDecoder:
             return self._malformed(error, name)
 
     def _take_in(self, event: dict[str, Any], shown: Bytes | str, odd: bool) -> list[ChatChunk]:
-        """Read an event that is no error."""
+        """Read an event that is not an error."""
         heard = self._heard
         chunks = read_chunks(event, several=heard.several)
         if odd:
@@ -309,7 +309,7 @@ class DeltaDecoder:
         self._check_for_a_choice()
 
     def _check_for_a_choice(self) -> None:
-        """Fail where events came and none had a choice, which is no answer at all."""
+        """Fail where events came and none had a choice, which is not an answer at all."""
         if self._first is None or self._heard.any_choice or self.failure is not None:
             return
         event, shown = self._first

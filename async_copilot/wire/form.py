@@ -80,7 +80,7 @@ class BodyForm:
         return bytes(self._start[:_FIRST]).removeprefix(BOM).lstrip()
 
     def unexpected(self, what: str, media_type: str) -> UnexpectedContentError:
-        """Return the error for a body that is no answer, which quotes its start."""
+        """Return the error for a body that is not an answer, which quotes its start."""
         text = excerpt(self._start[:EXCERPT])
         return UnexpectedContentError(
             f"the server answered with {what} ({type_name(media_type)}): {text[:120]!r}",

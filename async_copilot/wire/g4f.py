@@ -63,9 +63,9 @@ def g4f_failure(event: Mapping[str, Any], message: str, status: int | None = Non
     hint = None
     if kind in _LOGIN or (status == 401 and provider and not own_key):
         hint = Hint(
-            f"{f'the provider {provider}' if provider else 'this provider'} wants a login: "
+            f"{f'the provider {provider}' if provider else 'this provider'} needs a login: "
             f"log in where the g4f server runs, in the browser that it opens or by a .har file "
-            f"in its folder har_and_cookies, or ask a provider that needs none"
+            f"in its folder har_and_cookies, or use a provider that needs no login"
         )
     elif message == _HIDDEN and status in (None, 500):  # another one says enough
         hint = Hint(

@@ -35,7 +35,7 @@ _OPEN = re.compile(
     rb'"(id|created|model|provider|system_fingerprint|obfuscation|p)": ?(%b|%b)(?=[,}])'
     % (_STRING, _NUMBER)
 )
-_LONGEST = 16 * 1024  # bytes; a larger event is no example of many small ones
+_LONGEST = 16 * 1024  # bytes; a larger event is not an example of many small ones
 _LONGEST_PATTERN = 2 * 1024  # bytes; it takes a microsecond or two a byte to compile
 _PROBE = "\x02probe\x03"
 _CONTENT_ALONE = frozenset({"content"})
@@ -109,7 +109,7 @@ class PlainDelta:
     ) -> PlainDelta | None:
         """Return the form of an event that says nothing but its text, or None.
 
-        payload: of an event that was read the exact way, and was no error. What it told
+        payload: of an event that was read the exact way, and was not an error. What it told
         besides (a model, a handle) is known, and says nothing new in another like it.
         several: as read_chunks() has it.
         known: the form of an earlier one, which this one does not have.

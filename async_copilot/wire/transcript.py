@@ -30,7 +30,7 @@ def with_transcript(
     limit: characters of both together; the oldest exchanges go first. The newest one is
         shortened where it alone is longer, and the system prompt stays whole.
 
-    Returns also in words what was left out: exchanges, and what is no text.
+    Returns also in words what was left out: exchanges, and what is not text.
     """
     told: list[str] = []
     parts: list[str] = []
@@ -51,7 +51,7 @@ def with_transcript(
     if left:
         told.append(f"the {len(left)} oldest turns" if len(left) > 1 else "the oldest turn")
     if parts:
-        told.append(f"{len(parts)} images or other parts that are no text")
+        told.append(f"{len(parts)} images or other parts that are not text")
     head = "\n\n".join(filter(None, [system, "\n".join(lines) + "\nUser: " if lines else ""]))
     return _with_head(head, message, joined=bool(lines)), told
 
@@ -67,7 +67,7 @@ def _with_head(head: str, message: Message, *, joined: bool) -> Message:
 
 
 def _written(exchange: Sequence[Message]) -> tuple[str, list[str]]:
-    """Return an exchange as lines, and what of it is no text."""
+    """Return an exchange as lines, and what of it is not text."""
     told: list[str] = []
     lines = [_line(message, told) for message in exchange]
     return "\n".join(filter(None, lines)), told

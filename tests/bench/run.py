@@ -15,7 +15,7 @@ floor, which is a naive loop over ``readany()``, ``split`` and ``orjson.loads``.
 is timed, each contestant's text is compared with what was sent.
 
 The machine should be idle. Ratios travel between machines, microseconds do not. The exit status
-says whether ours ran with the right text, never how fast: a busy machine is no failure.
+says whether ours ran with the right text, never how fast: a busy machine is not a failure.
 """
 
 from __future__ import annotations

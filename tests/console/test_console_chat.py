@@ -88,7 +88,7 @@ def test_commands_are_not_sent() -> None:
 def test_a_new_system_prompt_holds_at_once_where_this_program_remembers() -> None:
     with chat(["One", "Two"], "--memory", "client") as (child, server):
         say(child, "Hi")
-        assert "holds from the next message on" in say(child, "/system Be brief.")
+        assert "applies from the next message on" in say(child, "/system Be brief.")
         say(child, "And")
         roles = [message["role"] for message in server.requests[1].messages]
         child.sendeof()

@@ -169,7 +169,7 @@ def test_no_strict_counts_malformed_lines() -> None:
     with served(FakeAnswer("Hello", fault=Raw(after=1))) as server:
         done = inside("Hi", "--url", server.url, "--no-strict")
     assert (done.returncode, done.stdout) == (0, "Hello\n")
-    assert done.stderr == "async-copilot: malformed lines passed over: 1\n"
+    assert done.stderr == "async-copilot: malformed lines skipped: 1\n"
 
 
 def test_no_failure_of_the_library_is_without_a_status() -> None:

@@ -192,7 +192,10 @@ def test_an_empty_pipe_adds_nothing_and_is_no_message() -> None:
         assert console("Hi", "--url", server.url, input="\n").returncode == 0
         assert [request.text for request in server.requests] == ["Hi"]
         done = console("-", "--url", server.url, input=" \n")
-    assert (done.returncode, done.stderr) == (2, "async-copilot: stdin holds no message for -\n")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "async-copilot: stdin is empty, so there is no message for -\n",
+    )
 
 
 def test_without_messages_a_pipe_is_left_alone() -> None:

@@ -26,7 +26,7 @@ from async_copilot.console import piped_input
 from async_copilot.console.plain_text import decoded
 
 READING = b"async-copilot: reading stdin until its end; "
-LEFT_ALONE = b"async-copilot: nothing came on stdin, so it is left alone; "
+LEFT_ALONE = b"async-copilot: nothing came on stdin, so it is not read; "
 
 
 @contextmanager

@@ -214,7 +214,7 @@ def test_the_editor_gets_the_terminal_where_the_answers_go_into_a_pipe(tmp_path:
     program.chmod(0o755)
     env = clean_env(DUMB | {"EDITOR": str(program)})
     with served("Hello") as server:
-        # stderr is no terminal either, so the prompt goes to the terminal itself.
+        # stderr is not a terminal either, so the prompt goes to the terminal itself.
         line = f"{shlex.join(command('-i', '--url', server.url))} 2>{tmp_path / 'log'} | cat"
         child = spawned("/bin/sh", ["-c", line], cwd=str(ROOT), env=env)
         child.expect_exact("> ")
@@ -357,5 +357,5 @@ def test_a_long_answer_can_be_stopped_there_too() -> None:
 def test_what_goes_beside_the_text_of_messages_is_nothing_for_a_plain_run() -> None:
     with served("Hello") as server:
         done = inside("exit", "--url", server.url)
-        assert sent(server) == ["exit"], "a message on the command line is no command"
+        assert sent(server) == ["exit"], "a message on the command line is not a command"
     assert done.returncode == 0

@@ -110,7 +110,7 @@ ROWS = [
         **KNOWN,
     ),
     Row(
-        claim="a filter that fails is told inside the choice, and is no error of the answer",
+        claim="a filter that fails is told inside the choice, and is not an error of the answer",
         source="Microsoft Learn, content filtering, content_filter_error",
         body=frames(
             event(

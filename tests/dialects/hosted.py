@@ -56,7 +56,7 @@ def thought(text: str, *details: dict[str, Any]) -> dict[str, Any]:
 
 OPENROUTER = [
     Row(
-        claim="comments while it queues are no events, usage comes last with its cost",
+        claim="comments while it queues are not events, usage comes last with its cost",
         source="OpenRouter documentation, streaming: comments, and usage accounting",
         body=frames(
             PROCESSING,
@@ -186,7 +186,7 @@ DEEPSEEK = [
         **DEEP_KNOWN,
     ),
     Row(
-        claim="keep-alive comments while it queues are no events",
+        claim="keep-alive comments while it queues are not events",
         source="DeepSeek API, rate limit: ': keep-alive' comments",
         body=frames(
             *[": keep-alive"] * 3, deep({"content": "Hello", "role": "assistant"}), ": keep-alive"

@@ -101,7 +101,7 @@ LLAMA_SERVER = [
         **KNOWN,
     ),
     Row(
-        claim="older releases told an error in a field of that name, which is no data",
+        claim="older releases told an error in a field of that name, which is not data",
         source="older releases of llama.cpp's server: the line begins with error:",
         body=frames(said("Once"), f"error: {json.dumps(ERROR)}"),
         texts=("Once",),

@@ -71,7 +71,7 @@ FRAMING = [
         chunks=2,
     ),
     Row(
-        claim="ids, retry times, pings and empty data are no events of the answer",
+        claim="ids, retry times, pings and empty data are not events of the answer",
         source=STANDARD,
         body=frames("id: 1", "retry: 1000", said("a"), "event: ping", "data:", "data: ", "id")
         + frames(said("b"), "event: ping\nid: 7", "data", ENDS, DONE),
@@ -209,7 +209,7 @@ LABELS = [
         chunks=1,
     ),
     Row(
-        claim="a web page is no answer",
+        claim="a web page is not an answer",
         source=SEEN,
         body=b"<!DOCTYPE html><html><body>Sign in</body></html>",
         media_type="text/html",
@@ -220,7 +220,7 @@ LABELS = [
         says="HTML",
     ),
     Row(
-        claim="a web page longer than anybody wants to read is no answer",
+        claim="a web page longer than anybody wants to read is not an answer",
         source=SEEN,
         body=b"\xef\xbb\xbf\n<html>" + b"<p>Sign in</p>" * 100,
         media_type="text/html",
@@ -231,7 +231,7 @@ LABELS = [
         says="HTML",
     ),
     Row(
-        claim="JSON that is no completion is no answer",
+        claim="JSON that is not a completion is not an answer",
         source="g4f 0.4.9.0 without stream, with a conversation_id",
         body=b'{"conversation_id":"ee93d271-41eb-4d95-83f3-9fe869949796"}',
         media_type="application/json",
@@ -242,7 +242,7 @@ LABELS = [
         says="JSON that is not a completion",
     ),
     Row(
-        claim="a list is no answer",
+        claim="a list is not an answer",
         source=SEEN,
         body=b'["Hi"]',
         media_type="application/json",
@@ -252,7 +252,7 @@ LABELS = [
         error=UnexpectedContentError,
     ),
     Row(
-        claim="half a document is no answer",
+        claim="half a document is not an answer",
         source=SEEN,
         body=b'{"choices":[{"message":{"content":"Hi"',
         media_type="application/json",
@@ -286,7 +286,7 @@ FIELDS = [
         chunks=4,
     ),
     Row(
-        claim="an index that is no number counts as none",
+        claim="an index that is not a number counts as none",
         source=SEEN,
         body=frames(
             {"choices": [{"index": "0", "delta": {"content": "a"}}]},
@@ -325,7 +325,7 @@ FIELDS = [
         chunks=12,
     ),
     Row(
-        claim="a null beside a choice is no choice",
+        claim="a null beside a choice is not a choice",
         source=SEEN,
         body=frames(
             *({"choices": [{"index": 0, "delta": {"content": text}}, None]} for text in "abc"),
@@ -483,7 +483,7 @@ CALLS = [
         chunks=2,
     ),
     Row(
-        claim="one call that is no list is read",
+        claim="one call that is not a list is read",
         source=SEEN,
         body=frames(delta(tool_calls={"id": "c", "function": {"name": "f"}}), ENDS),
         calls=(call("f", "", id="c"),),
@@ -647,7 +647,7 @@ ERRORS = [
         chunks=4,
     ),
     Row(
-        claim="a line that is no JSON is an error",
+        claim="a line that is not JSON is an error",
         source=SEEN,
         body=HI + b"data: {oops\n\n" + END,
         texts=("Hi",),

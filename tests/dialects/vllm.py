@@ -128,7 +128,7 @@ ROWS = [
         **KNOWN,
     ),
     Row(
-        claim="a later error has an error key, and [DONE] after it is no success",
+        claim="a later error has an error key, and [DONE] after it is not a success",
         source=PROTOCOL + ", the newer ErrorResponse",
         body=frames(
             ROLE,

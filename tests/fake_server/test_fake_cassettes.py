@@ -275,7 +275,7 @@ PIECES = frames("a", "b")
         (Close(after=1), PIECES[0], False),
         (Close(after=1, torn=True), PIECES[0] + PIECES[1][: len(PIECES[1]) // 2], False),
         (Close(after="done"), b"".join(PIECES), False),
-        (BrokenFraming(after=2), b"".join(PIECES[:2]) + b"this is no chunk size\r\n", False),
+        (BrokenFraming(after=2), b"".join(PIECES[:2]) + b"this is not a chunk size\r\n", False),
         (Raw(b"!", after=1), PIECES[0] + b"!" + b"".join(PIECES[1:]), True),
         (Repeat(1, after=2), b"".join([*PIECES[:2], *PIECES[:2], *PIECES[2:]]), True),
         (Stall(after=1, seconds=0.01), b"".join(PIECES), True),
@@ -306,14 +306,14 @@ async def server_stalls(server: FakeServer, body: bytes) -> None:
     head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(data)}"
     writer.write(f"{head}\r\n\r\n".encode() + data)
     seen = b""
-    while not seen.endswith(b"this is no chunk size\r\n"):
+    while not seen.endswith(b"this is not a chunk size\r\n"):
         seen += await asyncio.wait_for(reader.read(65536), 5)
     assert joined(seen.split(b"\r\n\r\n", 1)[1]) == body
     writer.close()
 
 
 def joined(chunked: bytes) -> bytes:
-    """The bytes of the chunks, whole or torn, and what is no chunk as it is."""
+    """The bytes of the chunks, whole or torn, and what is not a chunk as it is."""
     found = b""
     while chunked:
         line, _, rest = chunked.partition(b"\r\n")

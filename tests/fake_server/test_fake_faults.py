@@ -132,7 +132,7 @@ async def test_a_drop_strikes_at_any_point(fault: Any, where: Any) -> None:
 async def test_broken_framing_leaves_the_connection_open() -> None:
     async with FakeServer(FakeAnswer(["a", "b"], fault=BrokenFraming(after=1))) as server:
         reader, writer = await send_raw(server)
-        seen = await reader.readuntil(b"this is no chunk size\r\n")
+        seen = await reader.readuntil(b"this is not a chunk size\r\n")
         assert seen.count(b"data: ") == 1
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.read(1), 0.1)

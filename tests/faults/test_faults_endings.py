@@ -317,7 +317,7 @@ async def test_an_error_frame_then_a_hang_is_reported_at_once() -> None:
     outcome.failed(StreamError, text="Hel", end=End.ERROR, within=0.3)
 
 
-# Data that is no JSON object.
+# Data that is not a JSON object.
 
 MALFORMED = [
     pytest.param(b"hello", id="text"),

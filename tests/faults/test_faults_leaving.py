@@ -258,7 +258,7 @@ async def test_after_leaving_the_client_goes_on() -> None:
                 break
         (await ask(server, client=client)).ended(End.COMPLETE, "Hello")
         await server.left()
-    assert len(server.connections) == 2, "half an answer is no connection to use again"
+    assert len(server.connections) == 2, "half an answer is not a connection to use again"
 
 
 async def test_one_reply_has_one_reader() -> None:

@@ -306,7 +306,7 @@ async def test_a_client_closed_meanwhile_ends_the_batches_with_their_text() -> N
 
 
 async def test_silence_counts_on_through_the_batches_it_falls_into() -> None:
-    """Batches handed out meanwhile are no sign of life from the server."""
+    """Batches handed out meanwhile are not a sign of life from the server."""
     script = FakeAnswer(WORDS, pace=400, fault=Stall(after=20))
     async with asked(script, timeouts=Timeouts(silence=0.4)) as (_, _, reply):
         batches: list[str] = []

@@ -61,7 +61,7 @@ def reference_events(body: bytes, *, error_field: bool = False) -> list[Event]:
 def lines(body: bytes) -> list[str]:
     """UTF-8 decode (one leading BOM goes, errors are replaced), then cut at CRLF, LF and CR.
 
-    What follows the last line end is no line yet: "any pending data must be discarded".
+    What follows the last line end is not a line yet: "any pending data must be discarded".
     """
     text = body.removeprefix(BOM).decode("utf-8", "replace")
     *finished, _pending = re.split("\r\n|\n|\r", text)

@@ -49,7 +49,7 @@ def test_a_login_that_a_provider_wants_is_told_as_that(
     message: str, status: int | None, beside: dict[str, Any]
 ) -> None:
     hint = str(g4f_failure(failed(message, **beside), message, status).hint)
-    assert "wants a login" in hint
+    assert "needs a login" in hint
     assert "where the g4f server runs" in hint
     assert "key" not in hint
     assert ("the provider Copilot" in hint) == bool(beside)

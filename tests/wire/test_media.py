@@ -26,7 +26,7 @@ SHOWN = {
     "![a](data:image/png;base64,QUJD)![b](data:image/gif;base64,QUJD)": "[image/png, 3 bytes]"
     "[image/gif, 3 bytes]",
     '<audio src="data:audio/mpeg;base64,QUJD" and\nmore': '[audio/mpeg, 3 bytes]" and\nmore',
-    # What is no media stays as it is.
+    # What is not a media stays as it is.
     "Hello! [a](b) a < b <audio> data: dat ![x](http://x/y.png)": "Hello! [a](b) a < b <audio> "
     "data: dat ![x](http://x/y.png)",
     "data:text/plain;base64,QUJD": "data:text/plain;base64,QUJD",

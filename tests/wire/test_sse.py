@@ -52,8 +52,8 @@ LINE_ENDS: list[Row] = [
     ("LF ends a line", b"data: a\n\n", events("a")),
     ("CR ends a line", b"data: a\r\r", events("a")),
     ("CRLF ends one line, not two", b"data: a\r\ndata: b\r\n\r\n", events("a\nb")),
-    ("CRLF alone is no blank line after a field", b"data: a\r\n", NOTHING),
-    ("an LF after a CR is no blank line", b"data: a\rdata: b\r\n", NOTHING),
+    ("CRLF alone is not a blank line after a field", b"data: a\r\n", NOTHING),
+    ("an LF after a CR is not a blank line", b"data: a\rdata: b\r\n", NOTHING),
     ("LF CR is two line ends", b"data: a\n\r", events("a")),
     ("LF CRLF is two line ends", b"data: a\n\r\ndata: b\n\n", events("a", "b")),
     ("CR CRLF is two line ends", b"data: a\r\r\ndata: b\n\n", events("a", "b")),
@@ -67,19 +67,19 @@ LINE_ENDS: list[Row] = [
         events(*"abc"),
     ),
     ("a last blank line ended by a CR counts", b"data: a\r\n\r", events("a")),
-    ("VT is no line end", b"data: a\x0bb\n\n", events("a\x0bb")),
-    ("FF is no line end", b"data: a\x0cb\n\n", events("a\x0cb")),
+    ("VT is not a line end", b"data: a\x0bb\n\n", events("a\x0bb")),
+    ("FF is not a line end", b"data: a\x0cb\n\n", events("a\x0cb")),
     (
-        "FS, GS, RS and US are no line ends",
+        "FS, GS, RS and US are not line ends",
         b"data: \x1c\x1d\x1e\x1f\n\n",
         events("\x1c\x1d\x1e\x1f"),
     ),
-    ("U+0085 is no line end", b"data: a\xc2\x85b\n\n", events("a\x85b")),
-    ("a byte 85 inside a character is no line end", b"data: \xc4\x85\n\n", events("ą")),
+    ("U+0085 is not a line end", b"data: a\xc2\x85b\n\n", events("a\x85b")),
+    ("a byte 85 inside a character is not a line end", b"data: \xc4\x85\n\n", events("ą")),
     ("a bare byte 85 is an error, no line end", b"data: a\x85b\n\n", events("a\ufffdb")),
-    ("U+2028 is no line end", b"data: a\xe2\x80\xa8b\n\n", events("a\u2028b")),
-    ("U+2029 is no line end", b"data: a\xe2\x80\xa9b\n\n", events("a\u2029b")),
-    ("an overlong LF is no line end", b"data: a\xc0\x8ab\n\n", events("a\ufffd\ufffdb")),
+    ("U+2028 is not a line end", b"data: a\xe2\x80\xa8b\n\n", events("a\u2028b")),
+    ("U+2029 is not a line end", b"data: a\xe2\x80\xa9b\n\n", events("a\u2029b")),
+    ("an overlong LF is not a line end", b"data: a\xc0\x8ab\n\n", events("a\ufffd\ufffdb")),
     ("a line of U+2028 is not blank", b"data: a\n\xe2\x80\xa8\ndata: b\n\n", events("a\nb")),
     ("a line of VT is not blank", b"data: a\n\x0b\ndata: b\n\n", events("a\nb")),
     ("a line of one space is not blank", b"data: a\n \ndata: b\n\n", events("a\nb")),
@@ -101,8 +101,8 @@ BYTE_ORDER_MARKS: list[Row] = [
     ("two bytes of a BOM are an error", b"\xef\xbbdata: a\n\ndata: b\n\n", events("b")),
     ("one byte of a BOM is an error", b"\xefdata: a\n\ndata: b\n\n", events("b")),
     ("a broken BOM is a line of its own", b"\xef\xbb\ndata: a\n\n", events("a")),
-    ("EF BB BB is no BOM", b"\xef\xbb\xbbdata: a\n\ndata: b\n\n", events("b")),
-    ("a BOM of UTF-16 is no BOM", b"\xff\xfedata: a\n\ndata: b\n\n", events("b")),
+    ("EF BB BB is not a BOM", b"\xef\xbb\xbbdata: a\n\ndata: b\n\n", events("b")),
+    ("a BOM of UTF-16 is not a BOM", b"\xff\xfedata: a\n\ndata: b\n\n", events("b")),
 ]
 
 DATA: list[Row] = [
@@ -162,7 +162,7 @@ FIELD_NAMES: list[Row] = [
     ("a tab before the colon is part of the name", b"data\t: x\ndata: a\n\n", events("a")),
     ("a NUL in the name is part of it", b"data\0: x\n\0data: y\ndata: a\n\n", events("a")),
     ("an invalid byte in the name is part of it", b"data\xff: x\ndata: a\n\n", events("a")),
-    ("an overlong colon is no colon", b"data\xc0\xba x\ndata: a\n\n", events("a")),
+    ("an overlong colon is not a colon", b"data\xc0\xba x\ndata: a\n\n", events("a")),
     (
         "an error field is unknown to the standard",
         b"error: x\n\nerror: y\ndata: a\n\n",
@@ -174,14 +174,14 @@ COMMENTS: list[Row] = [
     ("an empty field name is a comment", b":\n\n:x\n\n: x: y\n\n", NOTHING),
     ("a comment splits no event", b"data: a\n: note\ndata: b\n\n", events("a\nb")),
     ("a comment does not end an event", b"data: a\n:\n", NOTHING),
-    ("fields in a comment are no fields", b":data: x\n: event: y\ndata: a\n\n", events("a")),
+    ("fields in a comment are not fields", b":data: x\n: event: y\ndata: a\n\n", events("a")),
     ("a comment may hold anything", b":\0\xff\xe2\x80\xa8\xc2\x85\x0b\ndata: a\n\n", events("a")),
     (
         "a comment and a blank line repeat no event",
         b"id: 1\ndata: a\n\n:\n\n:\n\n",
         [event("a", last_id="1")],
     ),
-    ("a long comment is no trouble", b":" + b"x" * 300 + b"\n\ndata: a\n\n", events("a")),
+    ("a long comment is skipped", b":" + b"x" * 300 + b"\n\ndata: a\n\n", events("a")),
 ]
 
 EVENT_TYPES: list[Row] = [
@@ -809,7 +809,7 @@ def test_the_limit_strikes_at_the_same_event_however_it_is_cut(
 def test_after_the_error_nothing_is_read_as_an_event(
     body: bytes, places: list[int], limit: int
 ) -> None:
-    """The tail of a line that was too long may hold anything: it is no new stream."""
+    """The tail of a line that was too long may hold anything: it is not a new stream."""
     decoder = SSEDecoder(max_event_bytes=limit)
     with pytest.raises(EventTooLargeError):
         decoder.feed(b"data: " + b"x" * limit)

@@ -61,7 +61,7 @@ def test_what_is_not_text_is_a_word_and_told() -> None:
     ]
     content, left_out = told(turn(parts, "![x](data:image/png;base64,AAAA) nice"))
     assert content == "User: see\n[image]\n[audio]\nAssistant: [image: x] nice\nUser: new"
-    assert left_out == ["3 images or other parts that are no text"]
+    assert left_out == ["3 images or other parts that are not text"]
 
 
 def test_tool_calls_results_and_refusals_are_told_in_words() -> None:
