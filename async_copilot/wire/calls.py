@@ -18,7 +18,6 @@ anew; so the rules, the first that applies:
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -37,9 +36,6 @@ _KNOWN = frozenset(
     }
 )
 
-# A string, and what ends it: a quote, or the end of the piece, in an escape or not.
-_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+("|\\?\Z)', re.DOTALL)
-_STRING_END = re.compile(r'(?:[^"\\]++|\\.)*+("|\\?\Z)', re.DOTALL)
 _PLACEHOLDERS = ("{}", "[]", "null", "{ }")
 
 
@@ -49,7 +45,7 @@ class _End:
     __slots__ = ("_carry", "_depth", "_in_string", "complete", "opened")
 
     def __init__(self) -> None:
-        self._carry = ""  # a backslash at the end of the last piece
+        self._carry = ""  # a backslash at the end of the last piece, its escape to come
         self._depth = 0
         self._in_string = False
         self.opened = False
@@ -61,23 +57,16 @@ class _End:
             if not start or start[0] not in "{[":
                 return
             self.opened = True
-        if self._in_string:
-            _, mark, piece = _STRING_END.split(self._carry + piece, maxsplit=1)
-            if not self._ends(mark):
-                return
-        outside = _STRING.split(piece)
-        if len(outside) > 1:
-            self._ends(outside[-2])
-        rest = "".join(outside[::2])
-        opening = rest.count("{") + rest.count("[")
-        self._depth += opening - rest.count("}") - rest.count("]")
+        piece = self._carry + piece
+        self._carry = "\\" if (len(piece) - len(piece.rstrip("\\"))) % 2 else ""
+        # Without escapes each quote begins or ends a string.
+        bare = piece.removesuffix(self._carry).replace("\\\\", "").replace('\\"', "")
+        parts = bare.split('"')
+        outside = "".join(parts[self._in_string :: 2])
+        self._in_string ^= not len(parts) % 2
+        opening = outside.count("{") + outside.count("[")
+        self._depth += opening - outside.count("}") - outside.count("]")
         self.complete = self._depth <= 0 and not self._in_string
-
-    def _ends(self, mark: str) -> bool:
-        """Take note of what ends a string: a quote, or nothing yet."""
-        self._in_string = mark != '"'
-        self._carry = mark if self._in_string else ""
-        return not self._in_string
 
 
 class _Arguments:

@@ -313,12 +313,11 @@ class DeltaDecoder:
         if self._first is None or self._heard.any_choice or self.failure is not None:
             return
         event, shown = self._first
-        error = server_error(event)
-        came = (
-            "its one event has" if self.events == 1 else f"none of its {self.events:,} events has"
-        )
-        self.failure = self._error(
-            error, shown, f"the server sent no answer: {came} no choice; it says: {error.message}"
+        said = server_error(event).message
+        came = "1 event" if self.events == 1 else f"{self.events:,} events"
+        self.failure = StreamError(
+            f"the server sent {came} and no choice of an answer; it says: {said}",
+            body=excerpt(shown),
         )
 
     def _fail_choice(self, chunk: ChatChunk, shown: Bytes | str) -> None:

@@ -6,7 +6,7 @@ that are too large to be read byte by byte.
 
 from __future__ import annotations
 
-from . import azure, g4f, gemini, hosted, litellm, llama, ollama, openai, sloppy, vllm
+from . import azure, field, g4f, gemini, hosted, litellm, llama, ollama, openai, sloppy, vllm
 from .row import ANY_ID, Row
 
 __all__ = ["ANY_ID", "LARGE", "TABLE", "Row"]
@@ -26,6 +26,7 @@ TABLE: dict[str, list[Row]] = {
     "xAI": hosted.XAI,
     "Gemini": gemini.ROWS,
     "sloppy": sloppy.ROWS,
+    "reported": field.ROWS,
 }
 
 LARGE: list[Row] = g4f.LARGE

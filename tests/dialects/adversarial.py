@@ -112,6 +112,31 @@ OTHERS = [
     *(said("x", usage={"n": 3}), said("x", error={"message": "e"}), said("x", error=0)),
     *(said("x", conversation={"a": 1}), said("x", object="error")),
     said("x", x_groq={"usage": {"n": 1}}),
+    *(said("x", conversation={"a": 2}), said("x", citations=["a"]), said("x", citations=["b"])),
+    event({"choices": [{"index": 0, "delta": {"content": ""}, "finish_reason": "stop"}]}),
+    event({"choices": [{"index": 0, "delta": {}, "finish_reason": "network_error"}]}),
+    event({"choices": [{"index": 0, "message": {"content": "tt"}, "finish_reason": "stop"}]}),
+    event({"object": "chat.completion", "choices": [{"message": {"content": "t", "a": ["b"]}}]}),
+    event({"choices": [{"delta": {"content": "t"}, "message": {"content": "tt"}}]}),
+    event(
+        {"choices": [{"delta": {"content": [{"type": "text", "text": "p"}, {"type": "image"}]}}]}
+    ),
+    event({"choices": [{"delta": {"content": [{"type": "thinking", "thinking": "p"}]}}]}),
+    *(event({"choices": [{"index": 3, "delta": "s"}]}), event({"choices": [{"delta": 7}]})),
+    event({"choices": [{"delta": {"content": "a"}}, {"delta": {"content": "b"}}]}),
+    event({"choices": None, "base_resp": {"status_code": 1002, "status_msg": "no"}}),
+    event({"choices": [{"delta": {"annotations": [{"n": 1}], "audio": {"data": "AA"}}}]}),
+    event({"choices": [{"delta": {}, "logprobs": {"content": [{"token": "t"}]}, "seed": 1}]}),
+    event({"choices": [{"delta": {"reasoning_details": [{"index": 0, "text": "r"}]}}]}),
+    *(
+        event({"choices": [{"delta": {"tool_calls": [call]}}]})
+        for call in (
+            {"index": 0, "id": "c", "function": {"name": "f", "arguments": '{"a":'}},
+            {"index": 0, "function": {"arguments": "1}"}},
+            {"index": 0, "function": {"name": "f", "arguments": '{"a":1}'}},
+            {"index": 1, "id": "c", "function": {"arguments": "{}"}},
+        )
+    ),
 ]
 
 # One field of an event says something else, while the fields and their order stay.
@@ -137,6 +162,9 @@ CHANGES = [
     (b'"choices":[', b'"choices":null,"x":['),
     (b'"delta":{', b'"delta":null,"message":{'),
     (b'"content":', b'"content2":'),
+    (b'"conversation":null', b'"conversation":{"c":2}'),
+    (b'"created":1', b'"created":1,"citations":["c"]'),
+    (b'"created":1', b'"created":1,"seq":2'),
 ]
 
 # What may fall into an event anywhere.
@@ -192,6 +220,7 @@ OPTIONS = st.fixed_dictionaries(
     {},
     optional={
         "strict": st.booleans(),
+        "n": st.integers(1, 3),
         "max_event_bytes": st.sampled_from((40, 100, 130, 300, 700)),
         "media_type": st.sampled_from(("text/plain", "application/json")),
     },

@@ -72,8 +72,10 @@ def test_no_short_cut_can_be_told_from_the_exact_way(
     exact = decode([body], exact="events", **options)
     for whole_or_cut in ([body], by_event(body), blocks):
         assert decode(whole_or_cut, **options) == exact
+    assert decode(bytewise(body), **options) == exact
     assert decode(blocks, exact="deltas", **options) == exact
     assert decode_chunks(blocks, **options)[0] == exact
+    assert decode_chunks(bytewise(body), exact=True, **options)[0] == exact
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -8,15 +8,18 @@ through the client.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
+import aiohttp
 import pytest
 from dialects import ANY_ID, LARGE, TABLE, Row
 from dialects.decoding import Decoded, bytewise, cut_at_random, decode, decode_chunks
 from wire_server import WireServer, http
 
-from async_copilot import CopilotClient, CopilotError, Reply
+from async_copilot import CopilotClient, CopilotError, Reply, content_deltas
 from async_copilot.wire.answer import Answer
 from async_copilot.wire.choice import Choice, ToolCall
 
@@ -103,23 +106,31 @@ def check_reply(row: Row, reply: Answer) -> None:
     assert reply.end is row.end
 
 
-async def read(client: CopilotClient, n: int, as_chunks: bool) -> tuple[Reply, CopilotError | None]:
-    async with client.stream("Hi", n=n) as reply:
-        try:
-            if as_chunks:
-                async for _ in reply.chunks():
-                    pass
-            else:
-                async for _ in reply:
-                    pass
-        except CopilotError as error:
-            return reply, error
-    return reply, None
+async def readings(client: CopilotClient, url: str, row: Row, way: str) -> AsyncIterator[Any]:
+    """Yield the reply, and then what comes of it, in one of the ways to read."""
+    if way == "content_deltas":
+        reply = Reply()
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(f"{url}/chat/completions", json={}) as response,
+        ):
+            yield reply
+            async for text in content_deltas(response, n=row.n, reply=reply):
+                yield text
+        return
+    async with client.stream("Hi", n=row.n) as reply:
+        yield reply
+        async for item in {
+            "texts": lambda: reply,
+            "chunks": reply.chunks,
+            "batches": lambda: reply.batches(interval=0),
+        }[way]():
+            yield item
 
 
-@pytest.mark.parametrize("as_chunks", [False, True], ids=["texts", "chunks"])
+@pytest.mark.parametrize("way", ["texts", "chunks", "batches", "content_deltas"])
 @pytest.mark.parametrize("family", [*TABLE, "large"])
-async def test_a_family_reads_the_same_through_the_client(family: str, as_chunks: bool) -> None:
+async def test_a_family_reads_the_same_through_every_door(family: str, way: str) -> None:
     rows = TABLE.get(family, LARGE)
     answers = [http(row.body, media_type=row.media_type) for row in rows]
     cut = 0 if family == "large" else 97
@@ -128,7 +139,14 @@ async def test_a_family_reads_the_same_through_the_client(family: str, as_chunks
         CopilotClient(base_url=server.url, max_retries=0) as client,
     ):
         for row in rows:
-            reply, error = await read(client, row.n, as_chunks)
+            error = None
+            async with aclosing(readings(client, server.url, row, way)) as items:
+                reply: Reply = await anext(items)
+                try:
+                    async for _ in items:
+                        pass
+                except CopilotError as raised:
+                    error = raised
             check_reply(row, reply)
             if row.error is not None or error is not None:
                 assert row.says in str(error)
