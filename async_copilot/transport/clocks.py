@@ -126,9 +126,10 @@ class Watchdog:
         self._timeouts = timeouts
         self._connect = math.inf
         self._no_connection: Callable[[], ClockError] | None = None  # set while there is none
-        self._silence = _or_forever(timeouts.silence)
-        self._patience = _or_forever(timeouts.stall)
-        self._total = _or_forever(timeouts.total)
+        # A setting is above 0, or None for no limit.
+        self._silence = timeouts.silence or math.inf
+        self._patience = timeouts.stall or math.inf
+        self._total = timeouts.total or math.inf
         self._first_text: float | None = timeouts.first_text  # None when it has come
         self._silent = 0.0  # seconds waited since the last byte, the current wait aside
         self._stalled = 0.0  # seconds waited since the last progress, the current wait aside
@@ -143,7 +144,7 @@ class Watchdog:
 
     def connect(self, now: float, seconds: float | None, error: Callable[[], ClockError]) -> None:
         """The wait for a connection begins, which error() is for when it takes longer."""
-        self._connect = _or_forever(seconds)
+        self._connect = seconds or math.inf
         self._no_connection = error
         self._patience = math.inf  # until there is a body
         self._settled = False
@@ -193,14 +194,14 @@ class Watchdog:
 
     def finish(self, finished: bool) -> None:  # one of two states, no option
         """The answer has finished, or goes on after all: after_finish holds, or no more."""
-        longest = _or_forever(self._timeouts.after_finish if finished else None)
-        self._silence = min(longest, _or_forever(self._timeouts.silence))
+        longest = (finished and self._timeouts.after_finish) or math.inf
+        self._silence = min(longest, self._timeouts.silence or math.inf)
         self._settled = False
 
     def limit(self, seconds: float | None) -> None:
         """Wait no longer than this from now on, bytes or not; None: the settings again."""
         self._stalled = 0.0
-        self._patience = min(_or_forever(seconds), _or_forever(self._timeouts.stall))
+        self._patience = min(seconds or math.inf, self._timeouts.stall or math.inf)
         if seconds is not None:
             self._first_text = None
         self._settled = False
@@ -226,7 +227,7 @@ class Watchdog:
             left = math.inf
         else:
             left = min(self._silence - self._silent, self._patience - self._stalled)
-        return min(left, min(self._total, _or_forever(self._first_text)) - self.spent)
+        return min(left, min(self._total, self._first_text or math.inf) - self.spent)
 
     def _arm(self, now: float, left: float) -> None:
         """Look again when the time left is over, or at the end of a part of a long wait."""
@@ -289,7 +290,7 @@ class Watchdog:
             )
         if self._no_connection is not None:
             return self._no_connection()
-        if self._stalled + waited >= max(self._patience, _or_forever(timeouts.stall)):
+        if self._stalled + waited >= max(self._patience, timeouts.stall or math.inf):
             return StallTimeoutError(
                 f"the server has sent nothing of its answer for {_seconds(timeouts.stall)}, only "
                 f"comments or empty deltas",
@@ -312,7 +313,3 @@ def _nobody(_: CopilotError) -> None:
 def _seconds(setting: float | None) -> str:
     # None where a limit() ran out, which is tighter than the settings and is never shown.
     return "its time" if setting is None else f"{setting:g} s"
-
-
-def _or_forever(seconds: float | None) -> float:
-    return math.inf if seconds is None else seconds

@@ -200,7 +200,10 @@ def _added(
 ) -> Fields | None:
     """Return fields with more in them; still None where there is nothing to keep."""
     if fields is None:
-        if all(name in skip or value in _NOTHING for name, value in more.items()):
+        for name, value in more.items():  # all() with a generator is three times the work
+            if name not in skip and value not in _NOTHING:
+                break
+        else:
             return None
         fields = Fields(pieces=pieces)
     fields.add(more, skip=skip, whole=whole)
