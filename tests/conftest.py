@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -22,6 +23,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("no_cov", default=False):
         for item in items:
             item.own_markers = [mark for mark in item.own_markers if mark.name != "no_cover"]
+
+
+def pytest_configure() -> None:
+    """Take SIGINT back where it is ignored (``nohup ... &``): what is started here inherits it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
