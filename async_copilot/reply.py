@@ -157,7 +157,12 @@ class Reply(Answer):
         self._left = True
         if self._reader is not None:
             if self._reader.running:
-                reading.abort(ClientClosedError("the reply was left while a task still read it"))
+                reading.abort(
+                    ClientClosedError(
+                        "this reply was left while a task still read it",
+                        hint=Hint("await the task inside the async with"),
+                    )
+                )
             await self._reader.leave()
         reading.leave()
 
