@@ -51,7 +51,7 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_ours_and_the_floors_run_with_the_right_text_and_the_table_is_printed() -> None:
+def test_ours_and_the_floors_give_the_right_text_and_a_table() -> None:
     done = bench("--scenario", "bulk-varied", "--only", "floor", "--only", "ours")
     assert done.stderr == ""
     assert done.returncode == 0

@@ -141,7 +141,7 @@ async def test_after_a_refused_handle_the_next_turn_tells_the_history(keep_parti
     ]
 
 
-async def test_without_a_handle_a_500_is_asked_again_and_so_are_other_failures_with_one() -> None:
+async def test_only_a_plain_500_with_a_handle_is_not_asked_again() -> None:
     answers = [
         refusal(),
         stream("a", conversation=named("x")),
@@ -481,7 +481,7 @@ async def talked(copilot: CopilotClient, *messages: str, **options: Any) -> Conv
     return chat
 
 
-async def test_undo_takes_the_last_turn_back_and_the_server_gets_a_new_conversation() -> None:
+async def test_after_undo_the_server_gets_a_new_conversation() -> None:
     async with (
         WireServer([stream("a", provider="P", conversation=named("x"))]) as server,
         client(server) as copilot,

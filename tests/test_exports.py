@@ -237,7 +237,7 @@ def loaded_by(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-def test_using_every_public_name_loads_neither_the_fake_server_nor_aiohttps() -> None:
+def test_using_every_public_name_loads_no_server() -> None:
     loaded = loaded_by("from async_copilot import *")
     assert "async_copilot.client" in loaded
     assert "aiohttp" in loaded

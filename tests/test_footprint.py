@@ -125,7 +125,7 @@ async def test_a_reply_takes_one_timer_and_a_second_one_after_its_finish_reason(
     assert 1 <= len(armed) <= 2
 
 
-async def test_a_connection_receives_into_buffers_below_the_size_that_malloc_maps() -> None:
+async def test_receive_buffers_are_below_the_size_that_malloc_maps() -> None:
     """From its first answer on, even one that comes whole with its headers."""
     async with (
         FaultServer(HELLO) as server,

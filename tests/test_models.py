@@ -157,7 +157,7 @@ async def test_the_clocks_hold(timeouts: Timeouts, kind: type[CopilotError]) -> 
             await client.models()
 
 
-async def test_a_query_of_the_base_url_is_kept_and_a_name_is_one_part_of_the_path() -> None:
+async def test_a_query_is_kept_and_a_name_is_one_part_of_the_path() -> None:
     async with (
         WireServer([answered([])]) as server,
         CopilotClient(base_url=f"{server.url}?api-version=7") as client,

@@ -72,7 +72,7 @@ async def test_a_call_says_what_the_client_says_unless_it_says_otherwise(
         ({"provider": "You"}, {"provider": None, "model": "x"}, "server", {"model": "x"}),
     ],
 )
-async def test_a_conversation_says_what_the_client_says_unless_it_says_otherwise(
+async def test_a_conversation_has_the_clients_settings_unless_it_has_its_own(
     defaults: dict[str, Any], options: dict[str, Any], memory: str, sent: dict[str, Any]
 ) -> None:
     async with (

@@ -72,9 +72,7 @@ async def test_a_second_task_is_refused_and_the_first_goes_on() -> None:
         assert await reading == "lo"
 
 
-async def test_leaving_a_reply_that_a_task_still_reads_ends_that_task_with_an_error_of_ours() -> (
-    None
-):
+async def test_leaving_a_reply_that_a_task_still_reads_fails_that_task() -> None:
     async with FakeServer(SLOW) as server, CopilotClient(base_url=server.url) as client:
         async with client.stream("Hi") as reply:
             assert await anext(reply) == "Hel"

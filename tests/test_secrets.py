@@ -249,7 +249,7 @@ async def test_the_conversation_object_is_in_no_error(failure: dict[str, Any]) -
     assert HANDLE.encode() not in pickle.dumps(error)
 
 
-async def test_the_conversation_object_is_in_no_log_and_no_repr_of_a_conversation(
+async def test_the_conversation_object_is_in_no_log_and_no_repr(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     body = delta("Hello") + WITH_HANDLE + DONE

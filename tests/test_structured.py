@@ -212,7 +212,7 @@ async def test_an_answer_that_reached_its_longest_length_is_cut(wanted: Any) -> 
     assert repr(ANN[:12]) in str(caught.value)
 
 
-async def test_an_answer_that_was_cut_otherwise_is_not_whole_even_where_that_is_accepted() -> None:
+async def test_a_cut_off_answer_is_not_parsed_even_where_it_is_accepted() -> None:
     cut = FakeAnswer([ANN[:12], ANN[12:]], fault=Truncate(after=1))
     reply, _ = await asked(cut, Person, strict=False)
     with pytest.raises(TruncatedError, match="not whole"):

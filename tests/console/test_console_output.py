@@ -38,7 +38,7 @@ def test_stats_are_times_and_a_rate_from_the_first_text_on() -> None:
     assert done.stdout == "abc\n"
 
 
-def test_the_rate_is_over_the_time_in_which_tokens_came_reasoning_included() -> None:
+def test_the_rate_counts_the_time_in_which_tokens_came() -> None:
     answer = FakeAnswer(["a", "b"], reasoning=["x"] * 8, pace=20, usage={"completion_tokens": 10})
     with served(answer) as server:
         done = inside("Hi", "--stats", "--url", server.url)

@@ -267,7 +267,7 @@ def test_a_signal_ends_a_last_line_that_nobody_reads() -> None:
     os.close(reader)
 
 
-def test_a_signal_leaves_the_summary_to_a_program_that_takes_the_output_itself() -> None:
+def test_after_a_signal_a_program_gets_its_summary() -> None:
     class Output(io.StringIO):
         """No file of the system; Ctrl-C is pressed when the first text is written to it."""
 

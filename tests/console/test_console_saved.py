@@ -120,7 +120,7 @@ def test_a_saved_message_that_cannot_be_sent_is_a_usage_problem(tmp_path: Path) 
     assert problem.startswith("async-copilot: message 0 has the role nan; ")
 
 
-def test_a_place_that_cannot_be_saved_to_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_saved_to_is_refused_at_once(tmp_path: Path) -> None:
     with served("Hello") as server:
         for place in (tmp_path / "missing" / "chat.json", tmp_path):
             done = inside("Hi", "--save", str(place), "--url", server.url)

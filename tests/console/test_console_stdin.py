@@ -165,7 +165,7 @@ def shell(line: str) -> pexpect.spawn:
     return spawned("/bin/sh", ["-c", line], cwd=str(ROOT), env=clean_env(env))
 
 
-def test_a_pipe_goes_under_the_first_message_and_the_chat_goes_on_at_the_terminal() -> None:
+def test_after_a_piped_first_message_the_chat_goes_on_at_the_terminal() -> None:
     with served("Hello") as server:
         child = shell(f"seq 40 | $AC -i 'Sum up' --url {server.url}")
         child.expect_exact("Hello")

@@ -211,7 +211,7 @@ async def test_total_covers_the_bodies_of_tries_that_came_to_nothing() -> None:
     assert len(server.requests) <= 2
 
 
-async def test_a_retry_after_beyond_total_gives_up_at_once_with_the_servers_error() -> None:
+async def test_a_retry_after_beyond_total_raises_the_servers_error_at_once() -> None:
     busy = json_answer(429, {"error": {"message": "busy"}}, Retry_After=30)
     async with FaultServer(busy) as server:
         outcome = await ask(server, timeouts=Timeouts(connect=1, silence=1, total=5), max_retries=5)
@@ -414,7 +414,7 @@ async def test_silence_after_the_finish_reason_is_no_error(timeouts: Timeouts) -
     outcome.ended(End.COMPLETE, "Hello", within=0.5)
 
 
-async def test_comments_after_the_finish_reason_keep_the_answer_for_as_long_as_stall_says() -> None:
+async def test_comments_after_the_finish_reason_are_awaited_until_stall() -> None:
     noise = Repeat(chunk(b":\n\n"), every=0.03)
     timeouts = Timeouts(silence=5, stall=0.4, after_finish=0.2)
     async with FaultServer((SSE, said("Hello"), chunk(STOP), noise)) as server:
@@ -450,7 +450,7 @@ async def test_every_choice_asked_for_has_to_finish_before_the_clock_runs() -> N
     assert [choice.text for choice in reply.choices] == ["a", "b"]
 
 
-async def test_an_answer_that_goes_on_after_its_finish_and_falls_silent_is_not_whole() -> None:
+async def test_an_answer_that_goes_on_after_its_finish_must_finish_again() -> None:
     async with FaultServer((SSE, said("Hel"), chunk(STOP), said("lo"), HOLD)) as server:
         outcome = await ask(server, timeouts=Timeouts(silence=0.2, after_finish=0.1))
         await server.left()

@@ -106,7 +106,7 @@ async def test_a_server_that_comes_up_between_two_tries_answers() -> None:
     assert len(reply.timing.waits) == reply.timing.retries
 
 
-async def test_a_port_that_neither_accepts_nor_refuses_ends_at_the_connect_clock() -> None:
+async def test_a_port_that_does_not_answer_ends_at_the_connect_clock() -> None:
     """And is not tried again: the caller has waited as long as they wanted to."""
     with deaf_port() as port:
         outcome = await ask(
@@ -239,7 +239,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     return change
 
 
-async def test_a_proxy_from_the_environment_gets_the_request_and_its_own_password_only(
+async def test_a_proxy_from_the_environment_gets_only_its_own_password(
     environment: Callable[..., None],
 ) -> None:
     async with FaultServer(HELLO) as proxy:

@@ -172,7 +172,7 @@ async def test_every_door_can_be_left_by_cancellation() -> None:
     await together({door.__name__: leave(door) for door in DOORS})
 
 
-async def test_a_borrowed_response_under_aiohttps_own_total_is_no_finished_answer() -> None:
+async def test_a_response_cut_by_aiohttps_own_total_is_not_finished() -> None:
     """The caller's request has a total after all; it rings in the middle of the body."""
     async with (
         FaultServer((SSE, said("Hel"), HOLD)) as server,

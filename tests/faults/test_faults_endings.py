@@ -196,7 +196,7 @@ async def test_a_last_delta_without_its_blank_line_is_not_lost_in_silence() -> N
         pytest.param((chunk(USAGE) + LAST_CHUNK,), id="usage"),
     ],
 )
-async def test_what_the_connection_does_after_the_finish_reason_is_not_the_answers_error(
+async def test_a_connection_lost_after_the_finish_reason_is_not_an_error(
     tail: tuple[Step, ...],
 ) -> None:
     async with FaultServer((SSE, said("Hel", "lo"), chunk(STOP), *tail)) as server:
@@ -206,7 +206,7 @@ async def test_what_the_connection_does_after_the_finish_reason_is_not_the_answe
     assert len(server.requests) == 1
 
 
-async def test_a_malformed_line_after_the_finish_reason_is_not_skipped_in_silence() -> None:
+async def test_a_malformed_line_after_the_finish_reason_is_an_error() -> None:
     """The connection may do what it likes now; the answer's own bytes are still looked at."""
     async with FaultServer((sized(HEL + LO + STOP + b"data: {no json\n\n" + DONE),)) as server:
         outcome = await ask(server)

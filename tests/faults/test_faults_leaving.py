@@ -51,7 +51,7 @@ async def test_break_closes_the_connection() -> None:
     assert reply.text.startswith("x")
 
 
-async def test_an_exception_in_the_body_closes_the_connection_and_is_not_replaced() -> None:
+async def test_an_exception_in_the_block_closes_the_connection() -> None:
     async with talking(ENDLESS) as (server, client):
         with pytest.raises(KeyError, match="mine"):  # noqa: PT012  # the block is the scene
             async with client.stream("Hello") as reply:

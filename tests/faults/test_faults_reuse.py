@@ -98,7 +98,7 @@ async def test_a_connection_that_went_stale_in_the_pool_fails_no_turn() -> None:
 
 
 @pytest.mark.parametrize("how", [FIN, RST], ids=["fin", "rst"])
-async def test_a_pooled_connection_that_dies_at_the_next_request_is_replaced_at_once(
+async def test_a_pooled_connection_that_dies_at_a_request_is_replaced(
     how: Close,
 ) -> None:
     """The race no client can avoid: the FIN crosses the request. Uncounted, on a new connection."""

@@ -155,7 +155,7 @@ async def test_bytes_that_the_loop_has_not_read_yet_count_too() -> None:
         await answers_own_question(client, "three")
 
 
-async def test_a_client_for_each_request_knows_the_connections_of_a_shared_session() -> None:
+async def test_a_client_per_request_knows_the_shared_sessions_connections() -> None:
     def route(request: Request) -> Answer:
         late: Answer = (echo(request), 0.005, NOT_YOURS)
         return late if len(server.requests) == 1 else (echo(request),)

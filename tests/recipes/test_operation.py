@@ -60,7 +60,7 @@ async def test_the_log_has_three_lines_of_a_request(capsys: pytest.CaptureFixtur
     ]
 
 
-async def test_figures_are_counted_and_rates_are_of_the_time_in_which_tokens_came() -> None:
+async def test_rates_are_over_the_time_in_which_tokens_came() -> None:
     figures = recipe("metrics").Figures()
     paced = FakeAnswer(["a"] * 5, reasoning=["b"] * 5, pace=100, usage={"completion_tokens": 10})
     busy = FakeAnswer(status=429, retry_after=0)

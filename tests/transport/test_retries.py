@@ -74,7 +74,7 @@ def test_nothing_else_is_retried() -> None:
             assert may_retry(kind("")) is issubclass(kind, retried)
 
 
-def test_an_overload_told_in_the_stream_is_retried_like_one_told_by_a_status() -> None:
+def test_an_overload_told_in_the_stream_is_retried_like_a_status() -> None:
     assert may_retry(StreamError("", passing=True))
     assert not may_retry(StreamError(""))
 

@@ -452,7 +452,7 @@ def test_ended_means_that_nothing_later_counts() -> None:
         assert reading.rest_of_texts(True) == []
 
 
-def test_bytes_after_the_last_blank_line_count_only_at_the_end_of_the_body() -> None:
+def test_bytes_after_the_last_blank_line_count_only_at_the_end() -> None:
     """A broken connection may have cut a number in two: what is left of it is not data."""
     whole, cut_off = decoder(), decoder()
     for reading in (whole, cut_off):
@@ -593,7 +593,7 @@ def test_a_document_beyond_the_bound_is_an_error() -> None:
         b"retry: 1\n\n",
     ],
 )
-def test_text_that_is_no_event_stream_is_cut_off_or_no_answer_by_its_label(body: bytes) -> None:
+def test_text_that_is_not_an_event_stream_is_judged_by_its_label(body: bytes) -> None:
     assert all_ways(body).end is End.TRUNCATED
     decoded = all_ways(body, media_type="text/plain")
     assert decoded.error is not None

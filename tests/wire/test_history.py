@@ -60,7 +60,7 @@ REASONING: list[Message] = [
 
 
 @pytest.mark.parametrize("fields", REASONING, ids=lambda fields: next(iter(fields)))
-def test_reasoning_goes_back_as_it_came_with_tool_calls_or_always_or_never(
+def test_reasoning_goes_back_with_tool_calls_always_or_never(
     fields: Message,
 ) -> None:
     plain, calling = said(**fields), said(None, tool_calls=[call()], **fields)
@@ -296,7 +296,7 @@ def test_any_history_is_in_order_and_stays_so_when_it_is_cut(
     assert in_order(cut, echo="tools") == (cut, [])
 
 
-def test_an_exchange_is_a_question_its_calls_and_their_results_and_the_answer() -> None:
+def test_an_exchange_is_a_question_calls_with_results_and_the_answer() -> None:
     tools = [user(), said(None, tool_calls=[call()]), result(), said()]
     plain = [{"role": "system", "content": "s"}, user(), said()]
     assert exchanges([*tools, *plain, user()]) == [tools, plain, [user()]]

@@ -760,7 +760,7 @@ def test_a_line_of_just_the_limit_passes_and_one_byte_more_does_not(
             assert outcome(every(size, bursts), limit) == Outcome([], limit)
 
 
-def test_data_lines_within_the_limit_together_pass_and_values_beyond_it_do_not() -> None:
+def test_the_limit_holds_for_the_data_lines_of_an_event_together() -> None:
     """Whether names and line ends count is left open here, the values do in any case."""
     fits = b"data: 1234\n" * 9
     assert outcome(every(5, fits + b"\n"), len(fits)) == Outcome(reference(fits + b"\n"), None)
@@ -895,7 +895,7 @@ def test_lines_that_hold_nothing_are_not_held() -> None:
 
 
 @uncovered
-def test_ten_megabytes_in_small_reads_take_less_than_four_times_their_size() -> None:
+def test_ten_megabytes_in_small_reads_take_under_four_times_that() -> None:
     size = 10 * 2**20
     body = b"data: " + b"x" * size + b"\n\n"
     decoder = SSEDecoder()
