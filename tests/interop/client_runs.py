@@ -23,12 +23,13 @@ PINS = {
     "openai": "3.3.0",
     "langchain-openai": "1.7.4",
     "litellm": "1.110.2",
-    "pydantic-ai-slim[openai]": "2.68.0",
     "instructor": "1.17.0",
     "openai-agents": "0.24.0",
     "llm": "0.36",
     "httpx-sse": "0.4.3",
 }
+# Its extra wants a later openai than the others allow: it has an environment of its own.
+ALONE = {"pydantic_ai": ("pydantic-ai-slim[openai]", "2.68.0")}
 NODE_PINS = {
     "openai": "6.49.0",
     "ai": "6.0.326",
@@ -36,7 +37,12 @@ NODE_PINS = {
     "zod": "4.6.7",
 }
 CLIENTS = (
-    Server("clients", tuple(f"{name}=={version}" for name, version in PINS.items()), "flows"),
+    Server(
+        "clients",
+        tuple(f"{name}=={version}" for name, version in PINS.items()),
+        "flows",
+        Path(__file__).parent / "client_constraints.txt",
+    ),
     Server("clients newest", tuple(PINS), "flows", pinned=False),
 )
 PYTHON = (
@@ -50,6 +56,10 @@ RUN_SECONDS = 240.0
 
 def flows(clients: Server, client: str, urls: Mapping[str, str], folder: Path) -> dict[str, str]:
     """What came of the client's flows against these servers."""
+    if client in ALONE:
+        name, version = ALONE[client]
+        wanted = f"{name}=={version}" if clients.pinned else name
+        clients = Server(f"{clients.name} {client}", (wanted,), "flows", pinned=clients.pinned)
     prepare(clients)
     command = [str(clients.python), str(HERE / "flows.py")]
     if client in NODE:

@@ -129,6 +129,8 @@ def prepare(server: Server) -> float:
             run([sys.executable, "-m", "venv", str(folder)])
         if not stamp.exists() or not server.pinned:
             pip = [str(server.python), "-m", "pip", "--disable-pip-version-check"]
+            if not server.pinned:  # an old pip searches for an hour where a new one finds at once
+                run([*pip, "install", "-q", "--upgrade", "pip"])
             run([*pip, "install", "-q", *server.pip_arguments()])
             stamp.touch()
     return time.monotonic() - start
