@@ -49,6 +49,7 @@ _PART_TEXTS = ("text", "thinking", "summary", "reasoning", "content")
 
 _DEEP = 12  # objects within one another; what is deeper counts as one value
 _MANY = 100_000  # indexes of one list
+_LONG = 4096  # items that come at once; a longer list is data, and not pieces of anything
 
 
 class Fields:
@@ -161,6 +162,9 @@ class _Items:
         self._depth = depth
 
     def add(self, items: list[Any], *, whole: bool) -> None:
+        if len(items) > _LONG:
+            self._items += items
+            return
         begun = len(self._items)
         if begun and not self._pieces and self._same(items):
             return
