@@ -146,7 +146,8 @@ def test_lines_can_be_edited_and_come_back(tmp_path: Path) -> None:
 STOPPED: dict[str, tuple[FakeAnswer, int | None]] = {
     "before the headers": (FakeAnswer("", fault=Stall(after="request")), None),
     "in the text": (FakeAnswer("Hello there", fault=Stall(after=2)), 200),
-    "before a retry": (FakeAnswer(status=429, retry_after=50), 429),
+    # The next message waits for the time that the server asked for, too.
+    "before a retry": (FakeAnswer(status=429, retry_after=4), 429),
 }
 
 
