@@ -291,7 +291,7 @@ class Exchange:
                 return response
             response.close()
             cause = None
-            failure = DisconnectedError(f"{place(url)} sent bytes that nobody had asked for")
+            failure = DisconnectedError(f"{place(url)} sent bytes that no request asked for")
         except TimeoutError as error:
             failure, cause = expired[0] if expired else clock.error(), error
         except RecursionError:
