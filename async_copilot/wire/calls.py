@@ -158,7 +158,7 @@ class Call:
     """A tool call in the making.
 
     key: the index or place under which it began.
-    rest, function_rest: the fields that nobody here knows, beside and in its ``function``.
+    rest, function_rest: the unknown fields, beside and in its ``function``.
     form: "function", "custom", or "function_call" for the older kind.
     """
 

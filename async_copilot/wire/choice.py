@@ -79,7 +79,7 @@ class Gathering:
         # Made when there is something to keep: most streams are text and nothing else.
         self.calls: Calls | None = None
         self.parts: list[tuple[int, int, Any]] | None = None  # place in the text, length, content
-        self.fields: Fields | None = None  # of the message, those that nobody here knows
+        self.fields: Fields | None = None  # of the message, the unknown ones
         self.rest: Fields | None = None  # and of the choice
         self.logprobs: Fields | None = None
 

@@ -18,7 +18,7 @@ __all__ = ["REASONING", "plain_text", "read_content", "read_reasoning"]
 MAX_PARTS = 4096
 
 # Parts of a message that are not text: they stay in the message. An unknown kind beside
-# text stays there as well; alone it may be a text in a form that nobody knows.
+# text stays there as well; alone it may be a text in an unknown form.
 _NO_TEXT = frozenset(
     {
         *("image", "image_url", "input_image", "output_image", "audio", "audio_url"),
