@@ -46,7 +46,7 @@ FAILURES = frozenset(
 | ``failed``, ``modelUnloaded`` | LM Studio |
 
 Every other one ends a whole answer: ``stop``, ``length``, ``content_filter``, ``tool_calls``,
-``function_call``, ``end_turn``, ``eos``, ``SAFETY``, ``sensitive``, and those nobody knows.
+``function_call``, ``end_turn``, ``eos``, ``SAFETY``, ``sensitive``, and unknown ones.
 """
 
 # Of two words or more, and not of FAILURES' kind word by word.
