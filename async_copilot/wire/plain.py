@@ -314,7 +314,7 @@ def _adds_up(chunk: ChatChunk) -> bool:
 def _is_known(name: str, event: dict[str, Any]) -> bool:
     """True for a name of the stream that counts the first time, and has a value here."""
     if name == "created":
-        return event.get(name) is not None
+        return event.get(name) not in _NOTHING
     return _name(event.get(name)) is not None
 
 

@@ -129,6 +129,12 @@ def test_what_is_not_left_open(claim: str, more: dict[str, Any]) -> None:
     assert form.text_of(event(drifted(2, "c", **more))) == "c"
 
 
+@pytest.mark.parametrize("nothing", ["null", '""', "[]", "{}"])
+def test_a_time_that_is_not_one_is_not_known(nothing: str) -> None:
+    first = said("a", created=0).replace(b'"created": 0', b'"created": ' + nothing.encode())
+    assert all_ways(first * 12 + said("b", created=5) * 3 + ENDS).completion["created"] == 5
+
+
 def test_a_text_that_is_the_probe_itself_teaches_nothing() -> None:
     decoy = {"x": {"content": "decoy"}, "choices": [{"delta": {"content": "\x02probe\x03"}}]}
     assert PlainDelta.learn(json.dumps(decoy).encode()) is None
