@@ -260,22 +260,22 @@ class Reading:
         self,
         block: bytes,
         decode: Callable[[bytes], list[Item]],
-        rest: Callable[[bool], list[Item]],
+        rest: Callable[..., list[Item]],
     ) -> list[Item]:
         self._check()
         decoder = self._decoder
         items = decode(block) if block else []
         if items:
-            self._hand_out(decoder.progress or type(items[0]) is str)
+            self._hand_out(told=decoder.progress or type(items[0]) is str)
         if not block or (decoder.ended and not self._asks_again(decoder.failure)):
-            items += rest(self._failure is None)
+            items += rest(at_end=self._failure is None)
             self.over = True
         self._note(decoder, items)
         if items:
             self.stop_clock()
         return items
 
-    def _hand_out(self, told: bool) -> None:
+    def _hand_out(self, *, told: bool) -> None:
         """Note that items go to the reader: what told something is not asked for again."""
         # A chunk that holds no more than a role may come twice; text may not.
         if told and not self._handed_out:
@@ -310,7 +310,7 @@ class Reading:
             finished = decoder.finished
             if finished is not self._finished:
                 self._finished = finished
-                body.clock.finish(finished)
+                body.clock.finish(finished=finished)
         reply.compact()
         reply.skipped = decoder.skipped
         if items and (type(items[0]) is str or any(item.content for item in items)):

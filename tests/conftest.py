@@ -42,7 +42,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     names = inspect.signature(pyfuncitem.obj).parameters
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
+    arguments: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in names}
     run(pyfuncitem.obj(**arguments), arguments.get("loop_factory"))
     return True
 

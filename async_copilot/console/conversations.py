@@ -39,10 +39,10 @@ def begin(
 
     tell: is told what was read, and where a conversation is kept against expectation.
     """
-    new = partial(_new, client, options, opening.interactive)
+    new = partial(_new, client, options, interactive=opening.interactive)
     file = _file(options)
     if file is None:
-        chat = new(options.system)
+        chat = new(system=options.system)
     else:
         option = "--resume" if options.resume else "--continue"
         chat = read_chat(file, client, options, option=option)
@@ -92,7 +92,7 @@ def _keeper(
 
 
 def _new(
-    client: CopilotClient, options: Options, interactive: bool, system: str | None
+    client: CopilotClient, options: Options, *, interactive: bool, system: str | None
 ) -> Conversation:
     given: dict[str, Any] = {"extra": options.fields}
     if options.model is not None:

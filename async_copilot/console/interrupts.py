@@ -99,7 +99,7 @@ class Interrupts:
         awake, bell = socket.socketpair()
         with awake, bell:
             for end in (awake, bell):
-                end.setblocking(False)
+                end.setblocking(False)  # noqa: FBT003  # the standard library's
             loop.add_reader(awake, awake.recv, 64)
             previous = signal.set_wakeup_fd(bell.fileno(), warn_on_full_buffer=False)
             try:

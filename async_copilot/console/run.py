@@ -128,7 +128,7 @@ class _Lookups(ThreadPoolExecutor):
     The event loop's end waits for its executor; not for this one. See ``__main__``.
     """
 
-    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  # the base class's
         super().shutdown(wait=False, cancel_futures=True)
 
 

@@ -192,7 +192,7 @@ class Watchdog:
             self._first_text = None
             self._settled = False
 
-    def finish(self, finished: bool) -> None:  # one of two states, no option
+    def finish(self, *, finished: bool) -> None:
         """The answer has finished, or goes on after all: after_finish holds, or no more."""
         longest = (finished and self._timeouts.after_finish) or math.inf
         self._silence = min(longest, self._timeouts.silence or math.inf)

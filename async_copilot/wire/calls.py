@@ -72,7 +72,7 @@ class _End:
 class _Arguments:
     """The arguments of one call."""
 
-    __slots__ = ("_end", "_pieces", "_repeated", "_so_far", "size")
+    __slots__ = ("_end", "_pieces", "_so_far", "repeated", "size")
 
     def __init__(self, text: str = "") -> None:
         self._pieces = Pieces(text)
@@ -82,7 +82,7 @@ class _Arguments:
         self._so_far: _Arguments | None = (
             None  # what they are if each piece repeats the ones before
         )
-        self._repeated = 0
+        self.repeated = 0
 
     @property
     def opened(self) -> bool:
@@ -101,20 +101,20 @@ class _Arguments:
             if self._end.complete:
                 return
         if self._so_far is not None:
-            self._so_far._go_on(piece)
+            self._so_far.go_on(piece)
         elif self.opened and len(piece) > self.size and piece.startswith(str(self._pieces)):
             self._so_far = _Arguments(piece)
-        self._append(piece)
+        self.append(piece)
 
-    def _go_on(self, piece: str) -> None:
+    def go_on(self, piece: str) -> None:
         """Take a piece that is thought to repeat what came before."""
         if len(piece) >= self.size and piece.startswith(str(self._pieces)):
-            self._repeated += 1
+            self.repeated += 1
             self.replace(piece)
         elif not self._end.complete:
-            self._append(piece)
+            self.append(piece)
 
-    def _append(self, piece: str) -> None:
+    def append(self, piece: str) -> None:
         self._pieces.add(piece)
         self.size += len(piece)
         self._end.add(piece)
@@ -134,7 +134,7 @@ class _Arguments:
         if self._so_far is None or _is_json(joined := str(self._pieces)):
             return str(self._pieces)
         so_far = str(self._so_far)
-        return so_far if self._so_far._repeated or _is_json(so_far) else joined
+        return so_far if self._so_far.repeated or _is_json(so_far) else joined
 
 
 def _is_json(text: str) -> bool:
@@ -202,7 +202,7 @@ class Call:
             self._add_name(delta.name)
         if delta.arguments:
             if self.type == "custom":
-                self.arguments._append(delta.arguments)  # free text: no JSON in it ends
+                self.arguments.append(delta.arguments)  # free text: no JSON in it ends
             else:
                 self.arguments.add(delta.arguments)
         self._add_rest(delta.raw)

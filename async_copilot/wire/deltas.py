@@ -214,13 +214,13 @@ class DeltaDecoder:
             learned = PlainDelta.learn(payload, several=self._heard.several, known=self._plain)
             self._plain = learned or self._plain
 
-    def rest_of_texts(self, at_end: bool) -> list[str]:
+    def rest_of_texts(self, *, at_end: bool) -> list[str]:
         """Return the last deltas; at_end says that the body is over."""
-        return self._texts(self._rest(at_end), [])
+        return self._texts(self._rest(at_end=at_end), [])
 
-    def rest_of_chunks(self, at_end: bool) -> list[ChatChunk]:
+    def rest_of_chunks(self, *, at_end: bool) -> list[ChatChunk]:
         """The same as chunks."""
-        return list(self._rest(at_end))
+        return list(self._rest(at_end=at_end))
 
     # -------------------------------------------------------------- the exact way
 
@@ -276,11 +276,11 @@ class DeltaDecoder:
                 self._fail(reported, shown, g4f_failure(event, reported.message))
                 return []
         try:
-            return self._take_in(event, shown, odd)
+            return self._take_in(event, shown, odd=odd)
         except MalformedDataError as error:
             return self._malformed(error, name)
 
-    def _take_in(self, event: dict[str, Any], shown: Bytes | str, odd: bool) -> list[ChatChunk]:
+    def _take_in(self, event: dict[str, Any], shown: Bytes | str, *, odd: bool) -> list[ChatChunk]:
         """Read an event that is not an error."""
         heard = self._heard
         chunks = read_chunks(event, several=heard.several)
@@ -378,7 +378,7 @@ class DeltaDecoder:
         """Return the data of lines that are plain events alone; None: see _events()."""
         return plain_payloads(self._sse, lines)
 
-    def _rest(self, at_end: bool) -> Iterable[ChatChunk]:
+    def _rest(self, *, at_end: bool) -> Iterable[ChatChunk]:
         if at_end and not self.ended:
             if self._form.is_document:
                 yield from self._read_document()

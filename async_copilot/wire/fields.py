@@ -92,17 +92,17 @@ class Fields:
             kind = type(value)
             if kind is str:
                 if value:
-                    self._add_text(name, value, whole)
+                    self._add_text(name, value, whole=whole)
             elif kind is dict:
                 if value:
-                    self._add_object(name, value, whole)
+                    self._add_object(name, value, whole=whole)
             elif kind is list:
                 if value:
-                    self._add_list(name, value, whole)
+                    self._add_list(name, value, whole=whole)
             else:
                 values[name] = value
 
-    def _add_text(self, name: str, text: str, whole: bool) -> None:
+    def _add_text(self, name: str, text: str, *, whole: bool) -> None:
         scalar = not self._pieces or name in SCALARS
         if scalar or (name == "data" and "type" in self._values):
             self._values[name] = without_lone_surrogates(text)
@@ -115,7 +115,7 @@ class Fields:
         elif text.startswith(str(present)):
             present.replace(text)
 
-    def _add_object(self, name: str, value: dict[str, Any], whole: bool) -> None:
+    def _add_object(self, name: str, value: dict[str, Any], *, whole: bool) -> None:
         if self._depth >= _DEEP:
             self._values[name] = value
             return
@@ -124,7 +124,7 @@ class Fields:
             present = self._values[name] = Fields(pieces=self._pieces, depth=self._depth + 1)
         present.add(value, whole=whole)
 
-    def _add_list(self, name: str, items: list[Any], whole: bool) -> None:
+    def _add_list(self, name: str, items: list[Any], *, whole: bool) -> None:
         if self._depth >= _DEEP:
             self._values[name] = items
             return

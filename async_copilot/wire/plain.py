@@ -146,11 +146,11 @@ class PlainDelta:
     def _leave_open(self, known: PlainDelta | None) -> None:
         """Take the pattern in place of the bytes, where the known form has the same one."""
         if known is not None and len(self._before) + len(self._after) < _LONGEST_PATTERN:
-            source = self._open_source()
-            if source == known._open_source():
+            source = self.open_source()
+            if source == known.open_source():
                 self._pattern = _compiled(source)
 
-    def _open_source(self) -> bytes:
+    def open_source(self) -> bytes:
         """Return the source of the pattern: the bytes, with a gap for each open value."""
         parts = [b"^"]
         event = self._event

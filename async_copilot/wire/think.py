@@ -60,19 +60,19 @@ class ThinkSplitter:
         if close:
             self._state = "after"
             self._inside.clear()
-            return [*_piece(True, thought), *self._after(rest)]
+            return [*_piece(thought, reasoning=True), *self._after(rest)]
         kept = next(n for n in range(len(_CLOSE) - 1, -1, -1) if text.endswith(_CLOSE[:n]))
         if kept:
             self._held = text[-kept:]
             self._inside[-1] = self._inside[-1][:-kept]
-        return _piece(True, text.removesuffix(self._held))
+        return _piece(text.removesuffix(self._held), reasoning=True)
 
     def _after(self, text: str) -> list[tuple[bool, str]]:
         self._inside.clear()
         if text := text.lstrip("\r\n"):
             self._state = "text"
-        return _piece(False, text)
+        return _piece(text, reasoning=False)
 
 
-def _piece(reasoning: bool, text: str) -> list[tuple[bool, str]]:
+def _piece(text: str, *, reasoning: bool) -> list[tuple[bool, str]]:
     return [(reasoning, text)] if text else []

@@ -36,9 +36,9 @@ class ThinkDecoder(DeltaDecoder):
         """Return the text deltas that block completes."""
         return self._shown(super().texts(block))
 
-    def rest_of_texts(self, at_end: bool) -> list[str]:
+    def rest_of_texts(self, *, at_end: bool) -> list[str]:
         """Return the last deltas."""
-        texts = self._shown(super().rest_of_texts(at_end))
+        texts = self._shown(super().rest_of_texts(at_end=at_end))
         for chunk in self._unclosed():
             if chunk.index:
                 self.told.append(chunk)
@@ -50,9 +50,11 @@ class ThinkDecoder(DeltaDecoder):
         """Return the chunks that block completes."""
         return [part for chunk in super().chunks(block) for part in self._split(chunk)]
 
-    def rest_of_chunks(self, at_end: bool) -> list[ChatChunk]:
+    def rest_of_chunks(self, *, at_end: bool) -> list[ChatChunk]:
         """Return the last chunks."""
-        rest = [part for chunk in super().rest_of_chunks(at_end) for part in self._split(chunk)]
+        rest = [
+            part for chunk in super().rest_of_chunks(at_end=at_end) for part in self._split(chunk)
+        ]
         return [*rest, *self._unclosed()]
 
     def _splitter(self, index: int) -> ThinkSplitter:

@@ -51,14 +51,16 @@ class SmallReceives(aiohttp.TCPConnector):
 
     async def connect(self, *args: Any, **options: Any) -> aiohttp.connector.Connection:
         connection = await super().connect(*args, **options)
-        if hasattr(connection.transport, "max_size"):  # uvloop's has none, and needs none
+        if connection.transport and hasattr(
+            connection.transport, "max_size"
+        ):  # uvloop's has none, and needs none
             connection.transport.max_size = RECEIVE_BYTES
         return connection
 
 
 @asynccontextmanager
 async def session(
-    url: str, connect: type[aiohttp.TCPConnector] = aiohttp.TCPConnector, **options: int
+    url: str, connect: type[aiohttp.TCPConnector] = aiohttp.TCPConnector, **options: Any
 ) -> AsyncIterator[Post]:
     # limit=0: the pool's default of 100 would starve the crowd, whoever reads.
     connector = connect(limit=0)

@@ -73,7 +73,7 @@ def decode(
         texts += decoder.texts(block) if text is None else [text]
         if decoder.ended:
             break
-    texts += decoder.rest_of_texts(True)
+    texts += decoder.rest_of_texts(at_end=True)
     for chunk in decoder.told:
         answer.absorb(chunk)
     return _decoded(texts, answer, decoder)
@@ -100,7 +100,7 @@ def decode_chunks(
         chunks += decoder.chunks(block)
         if decoder.ended:
             break
-    chunks += decoder.rest_of_chunks(True)
+    chunks += decoder.rest_of_chunks(at_end=True)
     for chunk in chunks:
         answer.absorb(chunk)
     texts = [chunk.content for chunk in chunks if chunk.content and chunk.index == 0]

@@ -57,6 +57,10 @@ def failed(claim: str, source: str, *events: Event | str, **expected: Any) -> Ro
 
 
 SEEN = "hand-made after public reports"
+EMPTY_ERRORS: list[tuple[str, object]] = [
+    ("a", ""), ("b", {}), ("c", None), ("d", False), ("e", []), ("f", 0),
+    ("g", {"code": None, "message": ""}),
+]  # fmt: skip
 
 # ------------------------------------------------------------------ the end, and the index
 
@@ -238,8 +242,7 @@ ERRORS = [
     failed("an error in a list of one", "Gemini", 'data: [{"error":{"message":"m","code":3}}]',
            says=": m", code="3"),
     row("an empty error beside a choice is none", SEEN,
-        *(said(text) | {"error": error} for text, error in zip(
-            "abcdefg", ("", {}, None, False, [], 0, {"code": None, "message": ""}), strict=True)),
+        *(said(text) | {"error": error} for text, error in EMPTY_ERRORS),
         ends(), texts=tuple("abcdefg")),
     row("base_resp that says success", "MiniMax API reference",
         said("Hi", "stop") | {"base_resp": {"status_code": 0, "status_msg": ""}}, texts=("Hi",)),

@@ -455,7 +455,7 @@ def test_ended_means_that_nothing_later_counts() -> None:
         assert not reading.ended
         assert reading.texts(said("b") + ending + said("c")) == ["b"]
         assert reading.ended
-        assert reading.rest_of_texts(True) == []
+        assert reading.rest_of_texts(at_end=True) == []
 
 
 def test_bytes_after_the_last_blank_line_count_only_at_the_end() -> None:
@@ -463,17 +463,17 @@ def test_bytes_after_the_last_blank_line_count_only_at_the_end() -> None:
     whole, cut_off = decoder(), decoder()
     for reading in (whole, cut_off):
         assert reading.texts(said("a") + said("b").rstrip()) == ["a"]
-    assert whole.rest_of_texts(True) == ["b"]
-    assert cut_off.rest_of_texts(False) == []
+    assert whole.rest_of_texts(at_end=True) == ["b"]
+    assert cut_off.rest_of_texts(at_end=False) == []
 
 
 def test_half_a_character_is_not_lost_when_the_connection_is() -> None:
     reading = decoder()
     assert reading.texts(event(b'{"choices":[{"delta":{"content":"a\\ud83d"}}]}')) == ["a"]
-    assert reading.rest_of_texts(False) == ["\ufffd"]
+    assert reading.rest_of_texts(at_end=False) == ["\ufffd"]
     chunked = decoder(n=3)
     chunked.chunks(event(b'{"choices":[{"index":2,"delta":{"refusal":"\\ud83d"}}]}'))
-    (chunk,) = chunked.rest_of_chunks(False)
+    (chunk,) = chunked.rest_of_chunks(at_end=False)
     assert (chunk.index, chunk.refusal) == (2, "\ufffd")
 
 
@@ -653,5 +653,5 @@ def test_a_long_web_page_ends_as_soon_as_it_is_known_for_one() -> None:
 def test_a_document_cut_off_by_a_lost_connection_says_nothing() -> None:
     reading = decoder()
     assert reading.texts(b'{"choices":[{"message":{"content":"a"}}]}') == []
-    assert reading.rest_of_texts(False) == []
+    assert reading.rest_of_texts(at_end=False) == []
     assert reading.failure is None
