@@ -16,7 +16,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from bench import contestants, report, shapes
+from bench import contestants, draw, report, shapes
 from bench.contestants import Contestant, Read, Sink, find
 from bench.measures import MEASURES, Job, WrongTextError, stream
 from bench.replay import Replay, plan
@@ -176,3 +176,28 @@ def test_a_line_for_each_scenario_sums_the_ratios_up() -> None:
     table = report.summary([(scenario, rounds), (scenario, alone)], ["ours", "absent"])
     assert table.splitlines()[-1] == "| s | 2.00 CPU | 1.50 |  |"
     assert table.count("| s |") == 1
+
+
+def test_the_ratios_of_a_report_are_drawn_paced_streams_first(tmp_path: Path) -> None:
+    printed = tmp_path / "report.md"
+    printed.write_text(
+        "### A scenario\n\n| | cpu |\n| --- | --: |\n| floor | 1 |\n\n"
+        "### Ratios\n\n"
+        "|  | floor | content_deltas / floor | client.stream / floor |\n"
+        "| --- | --: | --: | --: |\n"
+        "| bulk-openai | 2.48 us | 0.77 | 0.79 |\n"
+        "| paced-one | 9.10 us | 1.03 | 1.08 |\n"
+        "| request-bulk | 209.00 us |  | 1.15 |\n"
+    )
+    rows = draw.ratios(printed.read_text())
+    assert [row.name for row in rows] == ["paced-one", "bulk-openai", "request-bulk"]
+    assert rows[2].ratios == {"client.stream": 1.15}
+    command = [sys.executable, draw.__file__, str(printed)]
+    pictures = [tmp_path / "one.svg", tmp_path / "two.svg"]
+    for picture in pictures:
+        subprocess.run([*command, str(picture)], check=True)  # noqa: S603  # a script of ours
+    first, second = (picture.read_bytes() for picture in pictures)
+    assert b"<svg" in first
+    assert first == second
+    with pytest.raises(ValueError, match="no table of ratios"):
+        draw.ratios("### A scenario\n")

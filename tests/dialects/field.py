@@ -291,7 +291,7 @@ TYPES = [
     row("choices that are an object", SEEN,
         {"choices": {"delta": {"content": "a"}}}, {"choices": {"0": {"delta": {"content": "b"}}}},
         {"choices": {"index": 0, "delta": {}, "finish_reason": "stop"}}, texts=("a", "b")),
-    row("parts that are no text stay in the message", SEEN,
+    row("parts that are not text stay in the message", SEEN,
         said([{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "u"}}]),
         said([{"type": "image_url", "image_url": {"url": "v"}}]), ends(), texts=("a",)),
     unreadable("content that is true", said(True), "content is not a text"),

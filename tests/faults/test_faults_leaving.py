@@ -283,7 +283,7 @@ import asyncio, gc, sys
 from async_copilot import CopilotClient, Timeouts
 
 async def main(url):
-    asyncio.get_running_loop().slow_callback_duration = 60  # a loaded machine is no fault
+    asyncio.get_running_loop().slow_callback_duration = 60  # a loaded machine is not a fault
     {body}
 
 try:

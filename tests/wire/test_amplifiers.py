@@ -86,7 +86,7 @@ VALUES: dict[str, tuple[bytes, bytes, bytes]] = {
     "braces": (b'"', b"{", b'"'),
     "nesting": (b"", b"[", b""),
     "markup": (b'"', b"<", b'"'),
-    "what is no JSON": (b"", b"x", b""),
+    "what is not JSON": (b"", b"x", b""),
 }
 
 
@@ -160,7 +160,7 @@ def test_the_work_grows_with_the_bytes_and_no_faster(around: str, value: str) ->
     assert large < 5 * small + 2000
 
 
-def test_what_would_take_far_more_than_its_bytes_is_told_before_it_is_made() -> None:
+def test_what_would_take_far_more_than_its_bytes_is_refused_at_once() -> None:
     assert is_heavy(payload("choices", "objects", MIB))
     assert is_heavy(payload("an unknown field", "numbers", 4 * MIB).decode())
     assert not is_heavy(payload("choices", "objects", MIB // 4))
