@@ -255,3 +255,14 @@ def test_nothing_but_aiohttp_and_orjson_is_needed() -> None:
     theirs = loaded_by("import aiohttp, orjson")
     roots = {name.partition(".")[0] for name in ours - theirs} - set(sys.stdlib_module_names)
     assert roots <= {"async_copilot"}
+
+
+def test_the_names_of_tests_are_short() -> None:
+    """A name is a claim to be read at a glance: fewer than 70 characters."""
+    names = [
+        node.name
+        for file in Path(__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    assert not [name for name in names if name.startswith("test_") and len(name) >= 70]
