@@ -32,6 +32,7 @@ __all__ = ["DeltaDecoder"]
 _DONE = "[DONE]"
 _NOT_G4F = G4FFailure()
 _LONGEST_WORD = 300  # bytes; what is longer is not [DONE], blanks around it or not
+_BLANKS = " \t\n\r\v\f"  # what bytes.strip() strips; str.strip() strips U+001C and others too
 
 
 class DeltaDecoder:
@@ -251,11 +252,11 @@ class DeltaDecoder:
         odd = bool(self._halves)
         if type(event) is not dict:
             odd = True
-            text = "" if len(data) > _LONGEST_WORD else excerpt(data).strip()
+            text = "" if len(data) > _LONGEST_WORD else excerpt(data).strip(_BLANKS)
             if text == _DONE:
                 self._end()
                 return []
-            if not text and name != "error" and not data.strip():
+            if not text and name != "error" and not _without_blanks(data):
                 return []  # an empty data line: a heartbeat of some gateways
             try:
                 event = read_object(data)
@@ -430,3 +431,7 @@ def _with_handle(event: dict[str, Any], data: Bytes | str) -> Bytes | str:
         return data
     event["conversation"] = handle_from(event["conversation"], data)
     return b""
+
+
+def _without_blanks(data: Bytes | str) -> Bytes | str:
+    return data.strip(_BLANKS) if isinstance(data, str) else data.strip()

@@ -39,7 +39,7 @@ def _begun(word: str) -> str:
 _MAYBE = re.compile(
     rf"(?:!(?:\[{_ALT}(?:\](?:\()?)?)?"
     rf"|<(?:{'|'.join(_begun(tag) for tag in _TAGS)})"
-    rf"|<(?:{'|'.join(_TAGS)})\b{_ATTRIBUTES})?"
+    rf"|<(?:{'|'.join(_TAGS)})\b{_ATTRIBUTES}(?:=\s?[\"']?)?)?"
     rf"(?:{_begun('data')}|data:[\w/.+;=-]{{0,240}},?)\Z"
 )
 _MAYBE_LENGTH = 700  # the longest of those

@@ -23,6 +23,7 @@ class ThinkSplitter:
     def __init__(self) -> None:
         self._held = ""  # may be the beginning of a tag
         self._state = "start"
+        self._begun = False  # something but empty lines came behind the tag
         self._inside: list[str] = []
 
     @property
@@ -45,7 +46,7 @@ class ThinkSplitter:
                 return [(False, text)]
             self._state = "inside"
             self._inside.append(text)
-            text = bare[len(_OPEN) :].lstrip("\n")
+            text = bare[len(_OPEN) :]
         else:
             self._inside.append(text)
         return self._closed(text) if self._state == "inside" else self._after(text)
@@ -56,6 +57,9 @@ class ThinkSplitter:
         return "".join(self._inside) + self._held
 
     def _closed(self, text: str) -> list[tuple[bool, str]]:
+        if not self._begun:
+            text = text.lstrip("\n")
+            self._begun = bool(text)
         thought, close, rest = text.partition(_CLOSE)
         if close:
             self._state = "after"

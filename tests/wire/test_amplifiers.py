@@ -36,7 +36,7 @@ def read(payload: bytes) -> Answer:
         for chunk in decoder.told:
             answer.absorb(chunk)
         decoder.told.clear()
-    for _ in (decoder.rest_of_texts(True), answer.completion, answer.tool_calls):
+    for _ in (decoder.rest_of_texts(at_end=True), answer.completion, answer.tool_calls):
         pass
     return answer
 

@@ -364,6 +364,7 @@ def test_nesting_without_end_is_read_or_an_error_of_ours(around: str) -> None:
             decode([payload])
 
 
+@example(b"\x1c", b"")
 @given(st.binary(max_size=40), st.sampled_from((b"", b"event: error\n")))
 @settings(max_examples=150, deadline=None)
 def test_any_bytes_as_data_are_read_or_an_error_of_ours(data: bytes, name: bytes) -> None:

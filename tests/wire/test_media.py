@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from async_copilot.wire.media import Media, MediaText, find_media, without_media
@@ -51,6 +51,7 @@ def test_a_short_line_stands_in_its_place(number: int) -> None:
     ).map("".join),
     st.integers(1, 40),
 )
+@example("<audio src=\ndata:image/png;base64," + "A" * 136, 1)
 def test_any_cut_gives_the_same(said: str, size: int) -> None:
     media = MediaText()
     pieces = [media.feed(said[at : at + size]) for at in range(0, len(said), size)]

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from think_reference import split_thinking
 
@@ -84,6 +84,7 @@ SAID = st.lists(
 
 @settings(max_examples=100, deadline=None)
 @given(SAID, st.integers(1, 200))
+@example(["<think>", "\n", "\n", "</think>"], 1)
 def test_any_cut_gives_what_the_whole_text_gives(pieces: list[str], size: int) -> None:
     thought, text = split_thinking("".join(pieces))
     blocks = cut(body_of(pieces), size)
