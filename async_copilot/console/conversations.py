@@ -42,7 +42,7 @@ def begin(
     new = partial(_new, client, options, interactive=opening.interactive)
     file = _file(options)
     if file is None:
-        chat = new(system=options.system)
+        chat = new(options.system)
     else:
         option = "--resume" if options.resume else "--continue"
         chat = read_chat(file, client, options, option=option)
@@ -92,7 +92,7 @@ def _keeper(
 
 
 def _new(
-    client: CopilotClient, options: Options, *, interactive: bool, system: str | None
+    client: CopilotClient, options: Options, system: str | None, *, interactive: bool
 ) -> Conversation:
     given: dict[str, Any] = {"extra": options.fields}
     if options.model is not None:
