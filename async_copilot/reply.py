@@ -65,18 +65,8 @@ async def content_deltas(
     """
     reading = response
     if not isinstance(reading, Reading):
-        check_options(
-            response=reading,
-            timeouts=timeouts,
-            strict=strict,
-            max_event_bytes=max_event_bytes,
-            n=n,
-            reply=reply,
-        )
-        source = BorrowedResponse(reading, timeouts)
-        reply = reply or Reply(keep_text=False)
-        reading = Reading(source, reply, strict=strict, max_event_bytes=max_event_bytes, n=n)
-        reply.request = request_info({}, server="", size=0)
+        options = {"strict": strict, "max_event_bytes": max_event_bytes, "n": n}
+        reading = _reading_of(reading, reply, timeouts, **options)
     try:
         await reading.open()
         while not reading.over:
@@ -91,6 +81,17 @@ async def content_deltas(
         await reading.conclude()
     finally:
         reading.leave()
+
+
+def _reading_of(
+    response: aiohttp.ClientResponse, reply: Reply | None, timeouts: Timeouts, **options: Any
+) -> Reading:
+    """Return the reading of a response of the caller's; raise for options that cannot work."""
+    check_options(response=response, reply=reply, timeouts=timeouts, **options)
+    reply = reply or Reply(keep_text=False)
+    reading = Reading(BorrowedResponse(response, timeouts), reply, **options)
+    reply.request = request_info({}, server="", size=0)
+    return reading
 
 
 class Reply(Answer):
