@@ -53,11 +53,11 @@ async def test_retry_after_in_seconds_or_as_a_date_is_waited_for() -> None:
     async def wait(value: str, at_least: float) -> None:
         async with FaultServer(json_answer(503, BUSY, Retry_After=value), HELLO) as server:
             outcome = await ask(server, max_retries=1)
-        reply = outcome.ended(End.COMPLETE, "Hello", within=2.5)
+        reply = outcome.ended(End.COMPLETE, "Hello", within=20)
         assert outcome.seconds >= at_least
-        assert at_least <= reply.timing.waits[0] < at_least + 1.5
+        assert at_least <= reply.timing.waits[0] <= 2 * 1.25
 
-    # A date has whole seconds: "in two" may be one second and a bit.
+    # A date has whole seconds: "in two" may be one second and a bit. A quarter is scatter.
     await together({"seconds": wait("1", 0.98), "date": wait(http_date(2), 0.5)})
 
 
