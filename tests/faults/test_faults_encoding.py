@@ -117,7 +117,7 @@ async def test_a_compressed_stream_in_single_bytes_is_decoded(name: str) -> None
     body = b"".join(map(packer.piece, EVENTS)) + packer.end()
     answer = (head(Content_Encoding=label, length=len(body)), Slowly(body))
     async with FaultServer(answer) as server:
-        outcome = await ask(server)
+        outcome = await ask(server, timeouts=Timeouts())  # many small reads, however slow
     outcome.ended(End.COMPLETE, "Hello")
 
 
