@@ -118,8 +118,8 @@ async def test_a_session_with_one_connection_is_shared_without_a_deadlock() -> N
     async with (
         FaultServer(HELLO) as server,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session,
-        client_of(server, session=session) as one,
-        client_of(server, session=session) as two,
+        client_of(server, session=session, timeouts=Timeouts()) as one,
+        client_of(server, session=session, timeouts=Timeouts()) as two,
     ):
         await asyncio.gather(*(hello(server, client) for client in (one, two) * 10))
     assert len(server.connections) == 1
