@@ -25,6 +25,13 @@ from .wire.transcript import TRANSCRIPT_CHARS
 __all__ = ["Conversation", "Streams"]
 
 
+_AMNESIA = (
+    "the server answered in another conversation than the one it was asked to go on with, and "
+    "may not know what was said before; the next turn tells it"
+)
+_NOT_TOLD = "max_transcript has no room for what was said before, so the answer does not know it"
+
+
 class Streams(Protocol):
     """What a conversation needs of a client; CopilotClient has it."""
 
@@ -92,24 +99,32 @@ class Conversation:
         self.model = defaults.model if model is UNSET else model
         self.provider = defaults.provider_with(self.memory) if provider is UNSET else provider
         self.keep_partial = keep_partial
-        check_options(
-            memory=self.memory,
-            system=system,
-            model=self.model,
-            provider=self.provider,
-            keep_partial=keep_partial,
-            echo_reasoning=echo_reasoning,
-            max_transcript=max_transcript,
-        )
-        check_call(options)
-        self.id = str(uuid.uuid4())
         self.echo_reasoning: Echo = echo_reasoning
         self.max_transcript = max_transcript
+        check_call(options)
+        self._check(options)
+        self.id = str(uuid.uuid4())
         self._client = client
         self._options = options
         self._messages: list[Message] = []
         self._server = ServerMemory()
         self._busy = False
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        """Raise InvalidRequestError for settings, which may be changed, that cannot work."""
+        check_options(**{name: getattr(self, name) for name in SETTINGS})
+        own = options.keys() & {"conversation", "conversation_id"}
+        if own and self.memory == "server":
+            raise InvalidRequestError(
+                f"{min(own)} is what a conversation sends by itself",
+                hint=Hint("set its handle, or go on with a saved one by Conversation.from_dict()"),
+            )
+
+    def _place(self, options: Mapping[str, Any]) -> str:
+        """Return who is asked with these options."""
+        own = {"provider": self.provider, "model": self.model}
+        wanted = {**own, **options, **(options.get("extra") or {})}
+        return place_of(wanted["provider"], wanted["model"])
 
     @property
     def history(self) -> list[Message]:
@@ -129,7 +144,7 @@ class Conversation:
     def handle(self, handle: dict[str, Any] | None) -> None:
         self._server = ServerMemory(
             kept(handle),
-            place=place_of(self.provider, self.model),
+            place=self._place(self._options),
             system=self.system,
             known=len(self._messages),
             begun=handle is not None,
@@ -177,17 +192,15 @@ class Conversation:
         finally:
             self._busy = False
         if reply.remembered is False:
-            warnings.warn(
-                "the server answered in another conversation than the one it was asked "
-                "to go on with, and may not know what was said before; the next turn tells it",
-                AmnesiaWarning,
-                stacklevel=warn_at,
-            )
+            told = turn.asked is not None and turn.asked.told
+            warnings.warn(_NOT_TOLD if told else _AMNESIA, AmnesiaWarning, stacklevel=warn_at)
 
     def _prepared(self, messages: list[Message], options: dict[str, Any]) -> Turn:
         """Return a turn of these messages. Raises InvalidRequestError."""
         new = [copied(message) for message in messages]
-        fields = {**self._options, "model": self.model, "provider": self.provider, **options}
+        given = {name: value for name, value in options.items() if value is not UNSET}
+        fields = {"model": self.model, "provider": self.provider, **self._options, **given}
+        self._check(fields)
         if self.memory == "client":
             turn = client_turn(new, self._messages, system=self.system, echo=self.echo_reasoning)
         else:
@@ -196,7 +209,7 @@ class Conversation:
                 self._messages,
                 self._server,
                 conversation_id=self.id,
-                place=place_of(fields["provider"], fields["model"]),
+                place=self._place(fields),
                 system=self.system,
                 limit=self.max_transcript,
             )
@@ -224,7 +237,7 @@ class Conversation:
         if ended_well or (to_keep and reply.conversation is not None):
             reply.remembered = self._server.learn(turn.asked, reply, known=len(self._messages))
         elif error is not None:
-            self._server.fail(error, said=said)
+            self._server.fail(turn.asked, error, said=said)
 
     def _only_turn(self) -> None:
         if self._busy:
@@ -292,11 +305,18 @@ class Conversation:
     def from_dict(cls, client: Streams, saved: Mapping[str, Any], **options: Any) -> Self:
         """Go on with a saved conversation, on any client of the same server.
 
+        options: in place of what was saved. With another memory, the provider is the client's
+            for that one, unless it is given too.
+
         Reads what this release and earlier ones have saved. Raises InvalidRequestError
         where saved is not what to_dict() returned.
         """
         read = read_saved(saved)
-        chat = cls(client, **{**read.settings, **options})
+        settings = read.settings
+        if options.get("memory", settings["memory"]) != settings["memory"]:
+            # The provider is g4f's alone, and "" as a model is too.
+            settings |= {"provider": UNSET, "model": settings["model"] or UNSET}
+        chat = cls(client, **{**settings, **options})
         chat.id = read.id
         chat._messages = read.history
         chat._server = read.server

@@ -20,10 +20,16 @@ from .wire.history import Message
 from .wire.objects import read_object
 from .wire.request import request_messages
 from .wire.server_memory import ServerMemory
+from .wire.transcript import TRANSCRIPT_CHARS
 
 __all__ = ["SETTINGS", "Saved", "read_saved"]
 
-SETTINGS = ("memory", "system", "model", "provider", "keep_partial", "echo_reasoning")
+SETTINGS = (
+    *("memory", "system", "model", "provider", "keep_partial", "echo_reasoning"),
+    "max_transcript",
+)
+# What the first releases did not save.
+_SINCE = {"echo_reasoning": "tools", "max_transcript": TRANSCRIPT_CHARS}
 _FORMAT = 1
 
 
@@ -74,8 +80,8 @@ def _read(saved: Mapping[str, Any]) -> Saved:
         raise TypeError("its history is not a list")
     if not isinstance(saved["system"], str | None):
         raise TypeError("its system prompt is not a text")
-    settings = {name: saved[name] for name in SETTINGS if name != "echo_reasoning"}
-    settings["echo_reasoning"] = saved.get("echo_reasoning", "tools")
+    settings = {name: saved[name] for name in SETTINGS if name not in _SINCE}
+    settings |= {name: saved.get(name, default) for name, default in _SINCE.items()}
     history = [copied(message) for message in request_messages(saved["history"])]
     handle = _handle(saved["conversation"])
     server = saved.get("server")

@@ -76,6 +76,6 @@ def server_turn(
     return Turn([*history, *new], [asked.message], fields, asked.left_out, asked)
 
 
-def place_of(provider: str | None, model: str | None) -> str:
+def place_of(provider: Any, model: Any) -> str:
     """Return who is asked: a provider, or the one that g4f chooses for a model."""
-    return provider or f"model={model or ''}"
+    return provider if provider and isinstance(provider, str) else f"model={model or ''}"

@@ -27,6 +27,7 @@ from async_copilot import (
     StreamError,
     TurnInProgressError,
 )
+from async_copilot.options import UNSET
 
 Answer = Callable[[dict[str, Any]], bytes]
 
@@ -216,6 +217,61 @@ async def test_the_bound_of_the_transcript_is_an_option_and_its_loss_is_told() -
     assert server.requests[2]["messages"][0]["content"].startswith("User: two\n")
 
 
+async def test_a_transcript_without_room_is_a_loss_that_is_told() -> None:
+    async with WireServer([stream("a", provider="P")]) as server, client(server) as copilot:
+        chat = copilot.conversation(provider="P", max_transcript=0)
+        await chat.ask("one")
+        with pytest.warns(AmnesiaWarning, match="max_transcript"):
+            reply = await chat.ask("two")
+    assert server.requests[1]["messages"] == [user("two")]
+    assert (reply.remembered, reply.left_out) == (False, ("the oldest turn",))
+
+
+async def test_a_turns_own_provider_gets_no_handle_of_another_one() -> None:
+    answers = [stream("a", provider="P", conversation=named("x"))]
+    async with WireServer(answers) as server, client(server) as copilot:
+        chat = await talked(copilot, "one", provider="P")
+        await chat.ask("two", extra={"provider": "Q"})
+        await chat.ask("three", provider=UNSET)
+    assert [request.get("conversation") for request in server.requests] == [None] * 3
+    assert server.requests[2]["provider"] == "P"
+    assert server.requests[2]["messages"][0]["content"].count("User: ") == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("memory", "Server"), ("system", 5), ("model", b"m"), ("provider", 5), ("max_transcript", -1)],
+)
+async def test_a_setting_that_is_changed_is_checked_with_the_next_turn(
+    name: str, value: Any
+) -> None:
+    async with WireServer([stream("a")]) as server, client(server) as copilot:
+        chat = copilot.conversation()
+        good = getattr(chat, name)
+        setattr(chat, name, value)
+        with pytest.raises(InvalidRequestError, match=name):
+            await chat.ask("one")
+        setattr(chat, name, good)
+        await chat.ask("one")
+        for own in ("conversation", "conversation_id"):
+            with pytest.raises(InvalidRequestError, match="by itself"):
+                await chat.ask("two", **{own: "x"})
+            with pytest.raises(InvalidRequestError, match="by itself"):
+                copilot.conversation(**{own: "x"})
+    assert len(server.requests) == 1
+
+
+async def test_another_provider_that_fails_leaves_the_conversation_as_it_was() -> None:
+    answers = [stream("a", provider="P", conversation=named("x")), refusal(), stream("b")]
+    async with WireServer(answers) as server, client(server) as copilot:
+        chat = await talked(copilot, "one", provider="P")
+        with pytest.raises(ServerStatusError):
+            await chat.ask("two", provider="Q")
+        await chat.ask("two")
+    assert server.requests[2]["conversation"] == named("x")
+    assert server.requests[2]["messages"] == [user("two")]
+
+
 async def test_what_is_remembered_is_known_before_the_observer_hears_of_the_end() -> None:
     told: list[tuple[bool | None, tuple[str, ...]]] = []
 
@@ -400,7 +456,7 @@ async def test_a_tool_turn_that_failed_leaves_no_unanswered_call() -> None:
         RESULT,
     ]
     assert server.requests[2]["messages"] == [user("one"), user("Never mind")]
-    assert reply.left_out == ("1 tool calls without a result",)
+    assert reply.left_out == ("1 tool call without a result",)
     assert chat.history == [
         user("one"), user("Never mind"), assistant("Fine"), user("Go on"), assistant("Good"),
     ]  # fmt: skip
@@ -439,7 +495,7 @@ async def test_a_partial_turn_keeps_no_half_a_tool_call() -> None:
             await chat.ask("one")
     assert chat.history == [user("one"), assistant("Let me")]
     assert caught.value.reply is not None
-    assert caught.value.reply.left_out == ("1 unfinished tool calls",)
+    assert caught.value.reply.left_out == ("1 unfinished tool call",)
 
 
 @pytest.mark.parametrize(
@@ -622,6 +678,20 @@ async def test_a_saved_conversation_with_another_provider_is_told_its_history() 
     assert server.requests[1]["messages"] == [user("User: one\nAssistant: a\nUser: two")]
     assert server.requests[2]["messages"] == [user("one"), assistant("a"), user("two")]
     assert "conversation" not in server.requests[1]
+
+
+async def test_with_another_memory_the_provider_is_the_clients_for_that_one() -> None:
+    async with (
+        WireServer([stream("a")]) as server,
+        CopilotClient(base_url=server.url, model="m", memory="client") as copilot,
+    ):
+        kept = Conversation.from_dict(copilot, saved(), memory="client", max_transcript=5)
+        assert (kept.provider, kept.model) == (None, "m")
+        mine = Conversation.from_dict(copilot, saved(model="x"), memory="client", provider="P")
+        assert (mine.provider, mine.model) == ("P", "x")
+        assert Conversation.from_dict(copilot, kept.to_dict()).max_transcript == 5
+        back = Conversation.from_dict(copilot, kept.to_dict(), memory="server")
+        assert (back.provider, back.model) == ("Copilot", "m")
 
 
 # ------------------------------------------------------------------ <think> in the text

@@ -17,7 +17,6 @@ import orjson
 from ..client import CopilotClient
 from ..conversation import Conversation
 from ..errors import InvalidRequestError
-from ..options import UNSET
 from .argument_parser import UsageProblemError
 from .arguments import Options
 from .deep_json import deep_nesting
@@ -112,9 +111,8 @@ def read_chat(
     try:
         saved = _loaded(file.read())
         given: dict[str, Any] = {"extra": options.fields}
-        if options.memory not in (None, saved["memory"]):
-            # The history serves both; the provider is g4f's alone, so the default again.
-            given |= {"memory": options.memory, "provider": UNSET}
+        if options.memory is not None:
+            given["memory"] = options.memory
         if options.provider is not None:
             given["provider"] = options.provider or None
         if options.model is not None:

@@ -1,15 +1,17 @@
 """What a turn leaves in a history, and what of a history its server takes back. No I/O.
 
-A server takes a history only where it is in order: no answer without content, tool calls
-with their results right after them, results that name a call, arguments that are JSON
-(OpenAI, Anthropic's and vLLM's compatible APIs answer 400 to anything else). And it takes
-only names it knows: Groq and Mistral answer 400 to another vendor's field.
+A server takes a history only where it is in order: no answer without content (Anthropic's
+API: nor one of blanks), tool calls with one result each right after them, results that name
+a call, arguments that are a JSON object (OpenAI, Anthropic's and vLLM's compatible APIs
+answer 400 to anything else). And it takes only names it knows: Groq and Mistral answer 400
+to another vendor's field.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -18,6 +20,7 @@ from .copies import copied
 __all__ = [
     "Echo",
     "Message",
+    "counted",
     "exchanges",
     "in_order",
     "newest",
@@ -50,6 +53,11 @@ _MEDIA = re.compile(
 )
 
 
+def counted(number: int, what: str, more: str = "") -> str:
+    """Return "1 tool call", "2 tool calls", and what is to be said of them."""
+    return " ".join(filter(None, [str(number), what + "s" * (number != 1), more]))
+
+
 # ------------------------------------------------------------------ an answer
 
 
@@ -62,26 +70,18 @@ def remembered_message(
     whole: False for an answer that broke or was left; it keeps its text alone.
     None where nothing is left: a turn of nothing, which no server takes back.
     """
-    kept: Message = {"role": "assistant", "content": message.get("content")}
     told: list[str] = []
-    if isinstance(kept["content"], str) and "data:" in kept["content"]:
-        kept["content"], media = without_media(kept["content"])
-        told += [f"{len(media)} of the answer's images or sounds"] * bool(media)
-    if isinstance(kept["content"], list):
-        kept["content"], others = _text_parts(kept["content"])
-        told += [f"{others} of the answer's parts that are not text"] * bool(others)
+    kept: Message = {"role": "assistant", "content": _text_of(message, told)}
     if message.get("refusal"):
         kept["refusal"] = message["refusal"]
-        kept["content"] = kept["content"] or None
     given = message.get("tool_calls") or []
-    calls = [_call(call) for call in given if whole and _goes_back(call, finish_reason)]
+    calls = [_call(call, told) for call in given if whole and _goes_back(call, finish_reason)]
     if calls:
         kept["tool_calls"] = calls
-        kept["content"] = kept["content"] or None
     if whole and message.get("function_call"):
         kept["function_call"] = message["function_call"]  # the form before tool_calls
     if len(calls) < len(given):
-        told.append(f"{len(given) - len(calls)} unfinished tool calls")
+        told.append(counted(len(given) - len(calls), "unfinished tool call"))
     if not (kept["content"] or kept.keys() & {"tool_calls", "function_call", "refusal"}):
         told.append(_nothing(message, finish_reason))
         return None, told
@@ -106,16 +106,46 @@ def _goes_back(call: Mapping[str, Any], finish_reason: str | None) -> bool:
         return False
 
 
-def _call(call: Mapping[str, Any]) -> Message:
-    """Return a call with arguments that are JSON: none at all are an empty object."""
+def _call(call: Mapping[str, Any], told: list[str]) -> Message:
+    """Return a call with arguments that are a JSON object: others, or none, are an empty one.
+
+    Most servers read them as JSON again, and refuse each later request where that fails,
+    those that wrote them too.
+    """
     function = call.get("function")
-    if isinstance(function, Mapping) and not function.get("arguments"):
-        return {**call, "function": {**function, "arguments": "{}"}}
-    return dict(call)
+    if not isinstance(function, Mapping) or _is_object(function.get("arguments")):
+        return dict(call)
+    if (function.get("arguments") or "null") != "null":
+        told.append(f"the arguments of {function.get('name')!r:.80}, which are not a JSON object")
+    return {**call, "function": {**function, "arguments": "{}"}}
+
+
+def _is_object(arguments: Any) -> bool:
+    try:
+        return isinstance(json.loads(arguments), dict)
+    except (ValueError, TypeError, RecursionError):
+        return False
 
 
 def _is_reasoning(name: str, value: Any) -> bool:
     return name not in _PLAIN and value not in (None, "", [], {}) and bool(_REASONING.match(name))
+
+
+def _text_of(message: Message, told: list[str]) -> str | None:
+    """Return the text of an answer without its media, which no server takes back in one."""
+    content, audio, images = (message.get(name) for name in ("content", "audio", "images"))
+    media = [image for image in images if image] if isinstance(images, list) else []
+    if isinstance(content, str):
+        content, found = without_media(content)
+        media += found
+    elif isinstance(content, list):
+        content, others = _text_parts(content)
+        told += [f"{others} of the answer's parts that are not text"] * bool(others)
+    if isinstance(audio, Mapping) and audio:
+        media.append(audio)
+        content = content or audio.get("transcript")
+    told += [f"{len(media)} of the answer's images or sounds"] * bool(media)
+    return content if isinstance(content, str) and content.strip() else None
 
 
 def _text_parts(parts: list[Any]) -> tuple[str, int]:
@@ -176,7 +206,7 @@ def in_order(messages: Iterable[Message], *, echo: Echo) -> tuple[list[Message],
     kept: list[Message] = []
     calls = results = empty = 0
     waiting: list[Message] = []  # a message with tool calls, and the results after it
-    for message in [*messages, {"role": "end"}]:
+    for message in [*_results_first(messages), {"role": "end"}]:
         if waiting and message.get("role") == "tool":
             waiting.append(message)
             continue
@@ -190,16 +220,34 @@ def in_order(messages: Iterable[Message], *, echo: Echo) -> tuple[list[Message],
             empty += 1
         elif not waiting:
             kept.append(message)
-    told = [f"{calls} tool calls without a result"] * bool(calls)
-    told += [f"{results} tool results without a call"] * bool(results)
-    told += [f"{empty} answers without content"] * bool(empty)
+    told = [counted(calls, "tool call", "without a result")] * bool(calls)
+    told += [counted(results, "tool result", "without a call")] * bool(results)
+    told += [counted(empty, "answer", "without content")] * bool(empty)
     return kept[:-1], told
+
+
+def _results_first(messages: Iterable[Message]) -> list[Message]:
+    """Return messages with the results of tool calls right after these."""
+    ordered: list[Message] = []
+    place: int | None = None
+    for message in messages:
+        if message.get("role") == "tool" and place is not None:
+            ordered.insert(place, message)
+            place += 1
+            continue
+        ordered.append(message)
+        if message.get("tool_calls"):
+            place = len(ordered)
+        elif message.get("role") == "assistant":
+            place = None
+    return ordered
 
 
 def _says_nothing(message: Message) -> bool:
     if message.get("role") != "assistant":
         return False
-    return not any(message.get(name) for name in _PLAIN if name != "role")
+    said = (message.get(name) for name in _PLAIN if name != "role")
+    return not any(value.strip() if isinstance(value, str) else value for value in said)
 
 
 def _paired(waiting: list[Message], echo: Echo) -> tuple[list[Message], int, int]:
@@ -207,16 +255,17 @@ def _paired(waiting: list[Message], echo: Echo) -> tuple[list[Message], int, int
     if not waiting:
         return [], 0, 0
     asked, results = waiting[0], waiting[1:]
-    answers = {result.get("tool_call_id"): result for result in results}
-    calls = [call for call in asked["tool_calls"] if call.get("id") in answers]
-    ids = {call.get("id") for call in calls}
-    left = (
-        len(asked["tool_calls"]) - len(calls),
-        sum(r.get("tool_call_id") not in ids for r in results),
-    )
+    open_calls = Counter(call.get("id") for call in asked["tool_calls"])
+    answers: list[Message] = []
+    for result in reversed(results):  # of two results of one call the later one counts
+        if open_calls[result.get("tool_call_id")]:
+            open_calls[result.get("tool_call_id")] -= 1
+            answers.insert(0, result)
+    ids = {result.get("tool_call_id") for result in answers}
+    calls = [call for call in asked["tool_calls"] if call.get("id") in ids]
+    left = len(asked["tool_calls"]) - len(calls), len(results) - len(answers)
     if calls:
-        answered = {**asked, "tool_calls": calls} if left[0] else asked
-        return [answered, *(r for r in results if r.get("tool_call_id") in ids)], *left
+        return [{**asked, "tool_calls": calls} if left[0] else asked, *answers], *left
     alone = {
         name: value
         for name, value in asked.items()

@@ -41,8 +41,13 @@ _KEPT_BY_ID = frozenset(
 
 
 _NOT_OF_THE_CONVERSATION = frozenset(
-    {"MissingAuthError", "NoValidHarFileError", "PaymentRequiredError", "RateLimitError"}
+    {
+        *("MissingAuthError", "ModelNotFoundError", "NoValidHarFileError"),
+        *("PaymentRequiredError", "ProviderNotFoundError", "RateLimitError"),
+    }
 )
+# What g4f, and gateways before it, answer to a handle that a provider does not take.
+_REFUSALS = frozenset({400, 404, 409, 410, 422, 500})
 
 
 class Answered(Protocol):
@@ -60,6 +65,7 @@ class Asked:
 
     handle: sent with it, or None.
     told: True where the message tells the server all that it may not know.
+    known: False where it does not, since the transcript has no room.
     left_out: in words, what the transcript does not hold.
     """
 
@@ -68,6 +74,7 @@ class Asked:
     place: str
     system: str | None
     told: bool
+    known: bool
     first: bool
     left_out: list[str] = field(default_factory=list)
 
@@ -115,9 +122,16 @@ class ServerMemory:
         sent, left_out = with_transcript(
             message, history[known:], system=None if goes_on else system, limit=limit
         )
-        first = not history and not goes_on
-        handle = self.handle if goes_on else None
-        return Asked(sent, handle, place, system, not goes_on, first, left_out)
+        return Asked(
+            sent,
+            self.handle if goes_on else None,
+            place,
+            system,
+            told=not goes_on,
+            known=not history or limit > len(system or ""),
+            first=not history and not goes_on,
+            left_out=left_out,
+        )
 
     def _goes_on(self, place: str, system: str | None) -> bool:
         """True where the server's own conversation is the one to go on with."""
@@ -149,7 +163,7 @@ class ServerMemory:
         None for the first turn, and where no release tells.
         """
         remembered = self._remembered(asked, answer)
-        if remembered is False:
+        if remembered is False and not asked.told:
             # Another provider of a pool may answer each time: trust no handle any more.
             self.pool = self.pool or self._other_provider(asked, answer)
             self.give_up()
@@ -164,7 +178,7 @@ class ServerMemory:
 
     def _remembered(self, asked: Asked, answer: Answered) -> bool | None:
         if asked.told:
-            return None if asked.first else True
+            return None if asked.first else asked.known
         if answer.provider is None and answer.conversation is None:
             return None  # a release that tells nothing
         if self._other_provider(asked, answer):
@@ -181,11 +195,11 @@ class ServerMemory:
             not asked.told and self.answered != answer.provider
         )
 
-    def fail(self, error: CopilotError, *, said: bool) -> None:
+    def fail(self, asked: Asked, error: CopilotError, *, said: bool) -> None:
         """Take in a turn that failed; said: after something of an answer had come."""
         if isinstance(error, ConnectionFailedError | DisconnectedError):
             self.doubted = True
-        elif refuses(error, said=said):
+        elif asked.place == self.place and refuses(error, said=said):
             self.give_up()
 
     def give_up(self) -> None:
@@ -222,11 +236,11 @@ def refuses(error: CopilotError, *, said: bool) -> bool:
     """
     if "ConversationLimit" in f"{error.type} {error.message}":
         return True
-    if said:
+    if said or error.type in _NOT_OF_THE_CONVERSATION:
         return False
     if isinstance(error, StreamError):
-        return error.type not in _NOT_OF_THE_CONVERSATION
-    return isinstance(error, HTTPStatusError) and error.status in (400, 410, 500)
+        return True
+    return isinstance(error, HTTPStatusError) and error.status in _REFUSALS
 
 
 def _keyed(answer: Answered) -> bool:

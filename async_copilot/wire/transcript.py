@@ -1,12 +1,15 @@
 """A history in, the one user message that tells it to a server out. No I/O.
 
 g4f turns messages into a prompt in this form too (``format_prompt``: ``User: …``, then
-``Assistant: …``), so that every provider behind it gets what it gets from others.
+``Assistant: …``), so that every provider behind it gets what it gets from others. A line of
+somebody's text that looks like that is indented, so that nobody can put words into another's
+mouth.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +23,9 @@ __all__ = ["TRANSCRIPT_CHARS", "with_transcript"]
 TRANSCRIPT_CHARS = 48_000
 
 _CUT = " […] "
+
+# A line in somebody's text that looks like the beginning of another message.
+_SPEAKER = re.compile(r"\n(?=(?:user|assistant|system|developer|tool|function):)", re.IGNORECASE)
 
 
 def with_transcript(
@@ -77,6 +83,7 @@ def _line(message: Message, told: list[str]) -> str:
     text = _text(message.get("content"), told)
     calls = [_call(call) for call in message.get("tool_calls") or ()]
     text = "\n".join(filter(None, [text, str(message.get("refusal") or ""), *calls]))
+    text = _SPEAKER.sub("\n  ", text)
     return f"{str(message.get('role')).capitalize()}: {text}" if text.strip() else ""
 
 

@@ -100,7 +100,7 @@ def test_a_call_keeps_what_came_with_it() -> None:
     assert kept(said("", tool_calls=[signed]), "never") == said(None, tool_calls=[signed])
 
 
-@pytest.mark.parametrize("arguments", ["", None])
+@pytest.mark.parametrize("arguments", ["", None, "null"])
 def test_no_arguments_are_an_empty_object(arguments: Any) -> None:
     message = kept(said(None, tool_calls=[call(arguments=arguments)]))
     assert message == said(None, tool_calls=[call(arguments="{}")])
@@ -113,14 +113,26 @@ def test_a_call_that_was_cut_stays_out(finish: str) -> None:
         said("Let me see", tool_calls=calls), echo="tools", finish_reason=finish, whole=True
     )
     assert message == said("Let me see", tool_calls=calls[:1])
-    assert told == ["1 unfinished tool calls"]
+    assert told == ["1 unfinished tool call"]
     assert kept(said("", tool_calls=calls[1:]), finish=finish) is None
     assert kept(said("", tool_calls=[call("c", "{}")]), finish=finish) is None
 
 
-def test_arguments_that_are_no_json_go_back_where_nothing_was_cut() -> None:
-    calls = [call(arguments="{'x': 1}")]
-    assert kept(said(None, tool_calls=calls), finish="tool_calls") == said(None, tool_calls=calls)
+@pytest.mark.parametrize("arguments", ["{'x': 1}", '{"x": ', "[1]", '"x"', "[" * 10**5, 7])
+def test_arguments_that_are_not_an_object_are_an_empty_one_and_told(arguments: Any) -> None:
+    message, told = remembered_message(
+        said(None, tool_calls=[call(arguments=arguments)]),
+        echo="tools",
+        finish_reason="tool_calls",
+        whole=True,
+    )
+    assert message == said(None, tool_calls=[call(arguments="{}")])
+    assert told == ["the arguments of 'f', which are not a JSON object"]
+
+
+def test_a_custom_call_keeps_its_input() -> None:
+    custom = {"id": "c", "type": "custom", "custom": {"name": "f", "input": "not JSON"}}
+    assert kept(said(None, tool_calls=[custom])) == said(None, tool_calls=[custom])
 
 
 def test_of_a_broken_answer_the_text_alone_stays() -> None:
@@ -131,8 +143,31 @@ def test_of_a_broken_answer_the_text_alone_stays() -> None:
         whole=False,
     )
     assert message == said("Let me")
-    assert told == ["1 unfinished tool calls"]
+    assert told == ["1 unfinished tool call"]
     assert kept(said("", tool_calls=[call()]), whole=False) is None
+
+
+def test_blanks_beside_a_call_do_not_go_back() -> None:
+    assert kept(said("\n", tool_calls=[call()])) == said(None, tool_calls=[call()])
+
+
+@pytest.mark.parametrize(
+    ("fields", "content", "told"),
+    [
+        ({"audio": {"id": "a", "data": "UklGR", "transcript": "Hi"}}, "Hi", 1),
+        ({"content": "Hi", "audio": {"data": "UklGR", "transcript": "Ho"}}, "Hi", 1),
+        ({"content": "Hi", "images": [{"type": "image_url"}, {"type": "image_url"}]}, "Hi", 2),
+        ({"content": "Hi", "images": None, "audio": None}, "Hi", 0),
+    ],
+)
+def test_media_beside_the_text_stay_out_and_are_told(
+    fields: Message, content: str, told: int
+) -> None:
+    message, left_out = remembered_message(
+        said(None) | fields, echo="tools", finish_reason="stop", whole=True
+    )
+    assert message == said(content)
+    assert left_out == [f"{told} of the answer's images or sounds"] * bool(told)
 
 
 def test_a_refusal_enters_as_a_refusal() -> None:
@@ -145,7 +180,7 @@ def test_a_call_of_the_older_form_enters() -> None:
     assert kept(message) == message
 
 
-@pytest.mark.parametrize("content", ["", None, []])
+@pytest.mark.parametrize("content", ["", None, [], "\n\n", [{"type": "text", "text": " "}]])
 @pytest.mark.parametrize("fields", [{}, {"reasoning": "hm"}, {"tool_calls": []}])
 @pytest.mark.parametrize("finish", [None, "stop", "length", "content_filter"])
 def test_a_turn_of_nothing_leaves_nothing_and_is_told(
@@ -260,11 +295,26 @@ def test_calls_without_results_and_results_without_calls_go() -> None:
 
 
 def test_an_answer_of_nothing_in_a_history_goes() -> None:
-    messages = [user("1"), said(""), user("2"), said(None), user("3"), said([])]
+    messages = [user("1"), said(" "), user("2"), said(None), user("3"), said([])]
     assert in_order(messages, echo="tools") == (
         [user("1"), user("2"), user("3")],
         ["3 answers without content"],
     )
+
+
+def test_a_call_has_one_result_right_after_it() -> None:
+    calls = said(None, tool_calls=[call("a"), call("b")])
+    asked = [user("1"), calls, result("b", "old"), user("2"), result("a"), result("b", "new")]
+    assert in_order(asked, echo="tools") == (
+        [user("1"), calls, result("a"), result("b", "new"), user("2")],
+        ["1 tool result without a call"],
+    )
+
+
+def test_two_calls_of_one_id_have_two_results() -> None:
+    twins = said(None, tool_calls=[call("a"), call("a", name="g")])
+    messages = [user(), twins, result("a", "1"), result("a", "2"), said()]
+    assert in_order(messages, echo="tools") == (messages, [])
 
 
 MESSAGES = st.lists(

@@ -21,6 +21,7 @@ from async_copilot import (
     ConnectionFailedError,
     CopilotError,
     DisconnectedError,
+    NotFoundError,
     RateLimitError,
     ServerStatusError,
     SilenceTimeoutError,
@@ -180,6 +181,10 @@ def test_by_id_a_resumed_conversation_is_told_once() -> None:
     [
         (ServerStatusError("Request execution failed", status=500), True),
         (BadRequestError("no such conversation", status=400), True),
+        (NotFoundError("no such conversation", status=404), True),
+        (BadRequestError("no such conversation", status=422), True),
+        (NotFoundError("no such model", status=404, type="ModelNotFoundError"), False),
+        (ServerStatusError("slowly", status=500, type="RateLimitError"), False),
         (ServerStatusError("bad gateway", status=502), False),
         (RateLimitError("slowly", status=429), False),
         (AuthenticationError("log in", status=401), False),
@@ -213,7 +218,7 @@ def test_a_lost_connection_may_be_a_restart_which_ids_do_not_survive(
     memory = ServerMemory()
     memory.learn(ask(memory, 0), first, known=2)
     state = memory.to_dict()
-    memory.fail(kind("lost"), said=True)
+    memory.fail(ask(memory, 1), kind("lost"), said=True)
     assert memory.to_dict() == state
     assert ask(memory, 1).message["content"] == content
 
