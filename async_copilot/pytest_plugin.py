@@ -60,10 +60,14 @@ def fake_openai(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeServer]:
     """A running server of OpenAI's dialect that every client finds by the environment.
 
     ``OPENAI_BASE_URL`` and ``OPENAI_API_KEY`` are set for the test, so that code under test needs
-    no change. ``fake_openai.script(...)`` says what it answers, before that it is the demo. What
-    was not expected fails the test when it ends, as with any ``FakeServer``.
+    no change, and ``OPENAI_API_BASE``, which some clients read first. A proxy of the environment
+    is not asked for this machine. ``fake_openai.script(...)`` says what it answers, before that
+    it is the demo. What was not expected fails the test when it ends, as with any ``FakeServer``.
     """
     with _fake_server()(dialect="openai", api_key="sk-fake") as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+        monkeypatch.setenv("OPENAI_API_BASE", server.url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-fake")
+        for name in ("NO_PROXY", "no_proxy"):
+            monkeypatch.setenv(name, "127.0.0.1", prepend=",")
         yield server

@@ -56,12 +56,13 @@ ORDER = [
 ROOMS = ("wire", "transport")  # rooms of the core, whose modules stand in the table one by one
 INSIDE = {
     "fake_server": [
-        *("checks", "faults", "request", "providers", "memory", "answer", "envelope"),
+        *("json_text", "checks", "faults", "request", "providers", "memory"),
+        *("when", "answer", "envelope"),
         # the wire forms
         *("openai", "azure", "llama", "litellm", "g4f", "completions"),
         # what a request gets
         *("cassette", "script_file", "script", "strict", "guard", "demo", "catalogue"),
-        *("steps", "striking", "plan", "replay", "record", "control"),
+        *("steps", "striking", "plan", "options", "replay", "record", "control"),
         # sockets and files
         *("playback", "recorder", "service", "connections", "thread", "server"),
         *("__init__", "__main__"),

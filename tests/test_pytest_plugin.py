@@ -46,7 +46,14 @@ def test_code_that_reads_the_environment(fake_openai):
     assert fake_openai.all_used()
 
 def test_the_environment_is_as_before():
-    assert "OPENAI_BASE_URL" not in os.environ
+    assert not any("OPENAI" in name for name in os.environ)
+
+def test_no_proxy_and_no_older_address_stands_before_it(monkeypatch, request):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("OPENAI_API_BASE", "http://127.0.0.1:9")
+    server = request.getfixturevalue("fake_openai")
+    server.script("Hello")
+    assert ask(os.environ["OPENAI_API_BASE"]) == "Hello"
 
 def test_the_demo_answers_before_there_is_a_script(fake_openai):
     assert ask(fake_openai.url).startswith("Hello!")
@@ -104,7 +111,7 @@ def test_the_fixture_makes_servers(tmp_path: Path) -> None:
 
 
 def test_the_blocking_fixtures_need_no_event_loop(tmp_path: Path) -> None:
-    assert "4 passed" in pytest_run(tmp_path, USES_SYNC)
+    assert "5 passed" in pytest_run(tmp_path, USES_SYNC)
 
 
 def test_what_was_not_expected_fails_the_test_at_its_end(tmp_path: Path) -> None:

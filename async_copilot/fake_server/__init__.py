@@ -11,7 +11,7 @@ Without a script it is the built-in demo, which remembers names. Alone:
 ``python -m async_copilot.fake_server --port 1337``.
 """
 
-from .answer import FakeAnswer, FakeToolCall, Pace, When
+from .answer import FakeAnswer, FakeToolCall, Pace
 from .cassette import Cassette, CassetteError
 from .faults import (
     BrokenFraming,
@@ -29,6 +29,7 @@ from .recorder import Recorder
 from .request import Request
 from .script import Script, ScriptError
 from .server import FakeServer
+from .when import When
 
 __all__ = [
     "BrokenFraming",

@@ -14,10 +14,10 @@ from .checks import (
     COUNT,
     FLAG,
     HEADERS,
-    NUMBER,
     OBJECT,
     TEXT,
     TEXTS,
+    WHOLE,
     Rule,
     Rules,
     check,
@@ -27,9 +27,11 @@ from .checks import (
     optional,
 )
 from .faults import FAULTS, Fault
+from .json_text import is_json
 from .request import Request
+from .when import When, is_condition, when_of
 
-__all__ = ["FakeAnswer", "FakeToolCall", "Pace", "When", "pieces_of"]
+__all__ = ["FakeAnswer", "FakeToolCall", "Pace", "pieces_of"]
 
 _PIECE = re.compile(r"\s?\w{1,3}|\s?[^\w\s]|\s")
 
@@ -50,8 +52,7 @@ class Pace:
         check_seconds("per_second", self.per_second, zero=False)
         if not is_number(self.jitter) or not 0 <= self.jitter <= 1:
             raise ValueError(f"jitter={self.jitter!r}: must be a share of the pause, 0 to 1")
-        if type(self.seed) is not int:
-            raise ValueError(f"seed={self.seed!r}: must be a whole number")
+        check(self, {"seed": WHOLE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,39 +76,6 @@ _CALL_RULES: Rules = {
     "arguments": (lambda value: is_text(value) or OBJECT[0](value), "an object or JSON text"),
     "id": optional(TEXT),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class When:
-    """Which requests an answer is for; what is left out fits every request.
-
-    text:         a part of the last user message.
-    model:        the request's model, exactly.
-    tool_call_id: the id of a tool result that the request ends with.
-    """
-
-    _: KW_ONLY
-    text: str | None = None
-    model: str | None = None
-    tool_call_id: str | None = None
-
-    def __post_init__(self) -> None:
-        check(self, dict.fromkeys(("text", "model", "tool_call_id"), optional(TEXT)))
-        if self.text is None and self.model is None and self.tool_call_id is None:
-            raise ValueError("when: must have text, model or tool_call_id")
-
-    def fits(self, request: Request) -> bool:
-        """Whether this is such a request."""
-        return (
-            (self.text is None or self.text in request.text)
-            and (self.model is None or self.model == request.model)
-            and (self.tool_call_id is None or self.tool_call_id in request.tool_call_ids)
-        )
-
-    def __str__(self) -> str:
-        names = ("text", "model", "tool_call_id")
-        given = [(name, getattr(self, name)) for name in names]
-        return ", ".join(f"{name} {value!r}" for name, value in given if value is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +148,24 @@ class FakeAnswer:
         faults = self.fault if isinstance(self.fault, list | tuple) else (self.fault,)
         object.__setattr__(self, "fault", tuple(faults))
         if isinstance(self.when, Mapping):
-            object.__setattr__(self, "when", _when(self.when))
+            object.__setattr__(self, "when", when_of(self.when))
         check(self, _RULES)
         if self.choices and self.content:
             raise ValueError("content and choices: must not both be given")
+        self._check_one_kind()
+
+    def _check_one_kind(self) -> None:
+        """An answer is a completion, an error or a body: what it cannot send is not dropped."""
+        said = ("content", "reasoning", "refusal", "tool_calls", "choices")
+        if given := [name for name in said if getattr(self, name)]:
+            if self.body is not None:
+                raise ValueError(f"body and {given[0]}: must not both be given")
+            if self.status != 200:
+                instead = "use error or body; content is sent with status 200 alone"
+                raise ValueError(f"{given[0]} with status={self.status}: {instead}")
+        if self.error is not None and (self.status == 200 or self.body is not None):
+            instead = "ErrorFrame is an error inside a stream"
+            raise ValueError(f"error: needs a status that is not 200, and no body; {instead}")
 
     def fits(self, request: Request) -> bool:
         """Whether the answer is for this request."""
@@ -206,13 +188,6 @@ class FakeAnswer:
         return str(self.when) if isinstance(self.when, When) else "what its function takes"
 
 
-def _when(given: Mapping[str, str]) -> When:
-    unknown = [key for key in given if key not in ("text", "model", "tool_call_id")]
-    if unknown:
-        raise ValueError(f"when has no {unknown[0]!r}; it has text, model, tool_call_id")
-    return When(**given)
-
-
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
@@ -222,7 +197,8 @@ def _is_pieces_list(value: object) -> bool:
 
 
 def _is_numbers(value: object) -> bool:
-    return is_number(value) or (isinstance(value, list | tuple) and all(map(is_number, value)))
+    listed = isinstance(value, list | tuple) and value
+    return is_number(value) or bool(listed and all(map(is_number, listed)))
 
 
 def _is_wait(value: object) -> bool:
@@ -233,6 +209,11 @@ def _is_wait(value: object) -> bool:
 
 def _is_status(value: object) -> bool:
     return type(value) is int and 200 <= value < 600
+
+
+def _is_headers(value: Any) -> bool:
+    # The server frames its bodies itself.
+    return HEADERS[0](value) and "transfer-encoding" not in map(str.lower, value)
 
 
 _TEXT_OR_OBJECT: Rule = (lambda value: is_text(value) or OBJECT[0](value), "a text or an object")
@@ -252,12 +233,12 @@ _RULES: Rules = {
     "finish_reason": optional(TEXT),
     "usage": (
         lambda usage: usage is None or FLAG[0](usage) or OBJECT[0](usage),
-        "None, True, False or an object",
+        f"None, True, False or {OBJECT[1]}",
     ),
     "logprobs": optional((_is_numbers, "a number or a list of numbers")),
     "done": FLAG,
     "id": optional(TEXT),
-    "created": optional(NUMBER),
+    "created": optional(WHOLE),
     "model": optional(TEXT),
     "extra": OBJECT,
     "conversation": optional(OBJECT),
@@ -269,12 +250,11 @@ _RULES: Rules = {
     "status": (_is_status, "200 to 599"),
     "error": optional(_TEXT_OR_OBJECT),
     "retry_after": optional((_is_wait, "0 or more seconds, or the header's text")),
-    "headers": HEADERS,
+    "headers": (_is_headers, f"{HEADERS[1]}, without Transfer-Encoding"),
+    "body": (lambda body: isinstance(body, bytes) or is_json(body), "a text, bytes or JSON"),
     "stream": optional(FLAG),
     "times": optional(COUNT),
-    "when": optional(
-        (lambda when: isinstance(when, When) or callable(when), "a When, an object or a function")
-    ),
+    "when": optional((is_condition, "a When, an object or a function that is not async")),
 }
 
 

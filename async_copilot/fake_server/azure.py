@@ -31,9 +31,9 @@ class Azure(OpenAI):
 
     def headers(self, envelope: Envelope) -> dict[str, str]:
         return {
-            "apim-request-id": envelope.id[9:],
+            "apim-request-id": envelope.request_id,
             "x-ms-region": "Fake",
-            "x-request-id": envelope.id[9:],
+            "x-request-id": envelope.request_id,
             "x-ratelimit-remaining-requests": "9999",
             "x-ratelimit-remaining-tokens": "999999",
         }

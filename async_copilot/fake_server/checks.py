@@ -1,4 +1,4 @@
-"""What the values of a script must be. No I/O, nothing of ours imported.
+"""What the values of a script must be. No I/O.
 
 A script is often a file written by hand: a wrong value is told by its name, with what it
 must be, before the first request.
@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
+
+from .json_text import is_json
 
 __all__ = ["Rule", "Rules", "check", "check_seconds", "is_count", "is_flag", "is_text", "is_texts"]
 
@@ -19,7 +21,8 @@ Rules: TypeAlias = Mapping[str, Rule]
 
 # RFC 9110 section 5.1: a field name is a token.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_LINE_END = re.compile(r"[\r\n\0]")
+# Control characters but the tab, which aiohttp does not write, and surrogates, which have no bytes.
+_NOT_IN_A_LINE = re.compile("[\0-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 
 def check(owner: object, rules: Rules) -> None:
@@ -39,7 +42,12 @@ def check_seconds(name: str, value: Any, *, zero: bool = True) -> None:
 
 def is_number(value: Any) -> bool:
     """A finite int or float; True and False are not numbers here."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond any float
+        return False
 
 
 def is_text(value: object) -> bool:
@@ -51,7 +59,7 @@ def is_texts(value: object) -> bool:
     """A str, or a list of them."""
     if isinstance(value, str):
         return True
-    return isinstance(value, Sequence) and all(isinstance(text, str) for text in value)
+    return isinstance(value, list | tuple) and all(map(is_text, value))
 
 
 def is_flag(value: object) -> bool:
@@ -65,8 +73,8 @@ def is_count(value: object) -> bool:
 
 
 def is_object(value: object) -> bool:
-    """A mapping with texts as its keys."""
-    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    """A mapping with texts as its keys, and JSON as its values."""
+    return isinstance(value, Mapping) and all(map(is_text, value)) and is_json(dict(value))
 
 
 def is_headers(value: object) -> bool:
@@ -75,7 +83,7 @@ def is_headers(value: object) -> bool:
         isinstance(name, str)
         and _TOKEN.fullmatch(name)
         and isinstance(text, str)
-        and not _LINE_END.search(text)
+        and not _NOT_IN_A_LINE.search(text)
         for name, text in value.items()
     )
 
@@ -90,6 +98,10 @@ TEXT: Rule = (is_text, "a text")
 TEXTS: Rule = (is_texts, "a text or a list of texts")
 FLAG: Rule = (is_flag, "True or False")
 COUNT: Rule = (is_count, "a whole number from 1 on")
-OBJECT: Rule = (is_object, "an object")
+WHOLE: Rule = (lambda value: type(value) is int, "a whole number")
+OBJECT: Rule = (is_object, "an object of JSON")
+NAMES: Rule = (
+    lambda value: isinstance(value, list | tuple) and is_texts(value),
+    "a list of texts",
+)
 HEADERS: Rule = (is_headers, "an object of header names and texts of one line each")
-NUMBER: Rule = (is_number, "a number")

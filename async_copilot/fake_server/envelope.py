@@ -57,7 +57,8 @@ class Envelope:
     """What every frame of one reply repeats.
 
     conversation_id: the request's own. choices: how many there are. first_call: the number of
-    the first tool call whose id is made up. extra: more top-level fields.
+    the first tool call whose id is made up. extra: more top-level fields. request_id: of the
+    response's headers, never the script's.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Envelope:
     first_call: int = 1
     extra: dict[str, Any] = field(default_factory=dict)
     logprobs: Logprobs | None = None
+    request_id: str = field(default_factory=lambda: uuid4().hex)
 
 
 def envelope_of(

@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 from .answer import FakeAnswer
 from .envelope import Envelope
 from .faults import ErrorFrame
+from .json_text import to_json
 from .memory import MemoryKind
-from .openai import ChoiceDelta, OpenAI, Part, Problem, frame, to_json
+from .openai import ChoiceDelta, OpenAI, Part, Problem, frame
 
 __all__ = ["G4F", "G4F0490", "G4F817"]
 

@@ -21,9 +21,10 @@ def is_loopback(host: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def refusal(method: str, headers: Mapping[str, str], listening: str) -> tuple[int, str] | None:
@@ -32,13 +33,12 @@ def refusal(method: str, headers: Mapping[str, str], listening: str) -> tuple[in
     listening: the host this server listens on. Only on loopback are names checked: whoever
     listens on a network has chosen to be reached under other ones.
     """
-    host = urlsplit(f"//{headers.get('Host', '')}").hostname if "[" not in listening else None
-    if is_loopback(listening) and host and not is_loopback(host):
+    host = headers.get("Host", "")
+    if is_loopback(listening) and host and not is_loopback(_hostname(f"//{host}")):
         told = f"this server listens on {listening} and does not answer for the host {host!r}"
         return 403, f"{told}: use localhost or 127.0.0.1, or start it with another host"
     origin = headers.get("Origin", "")
-    page = urlsplit(origin).hostname if origin and origin != "null" else origin
-    if origin and not is_loopback(page or ""):
+    if origin and not is_loopback(_hostname(origin)):
         return 403, f"this server does not answer the web page of {origin}"
     empty = headers.get("Content-Length", "0") == "0" and "Transfer-Encoding" not in headers
     if method != "POST" or empty:
@@ -47,3 +47,11 @@ def refusal(method: str, headers: Mapping[str, str], listening: str) -> tuple[in
     if kind.endswith(("/json", "+json")) or (not kind and not origin):
         return None
     return 415, f"the content type is {kind or 'missing'!r}: send the body as application/json"
+
+
+def _hostname(url: str) -> str:
+    """The host of a URL; "" where it has none, or is not one."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""

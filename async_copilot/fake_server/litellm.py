@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .envelope import Envelope
-from .openai import ChoiceDelta, OpenAI, Part, frame, to_json
+from .json_text import to_json
+from .openai import ChoiceDelta, OpenAI, Part, frame
 
 __all__ = ["LiteLLM"]
 
@@ -20,7 +21,7 @@ class LiteLLM(OpenAI):
 
     def headers(self, envelope: Envelope) -> dict[str, str]:
         return {
-            "x-litellm-call-id": envelope.id[9:],
+            "x-litellm-call-id": envelope.request_id,
             "x-litellm-version": "1.106.2",
             "x-litellm-model-region": "None",
             "x-litellm-response-cost": "0.0",

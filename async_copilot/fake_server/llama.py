@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from .envelope import Envelope
-from .openai import ChoiceDelta, OpenAI, Part, Problem, frame, to_json
+from .json_text import to_json
+from .openai import ChoiceDelta, OpenAI, Part, Problem, frame
 
 __all__ = ["Llama"]
 

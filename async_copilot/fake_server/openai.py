@@ -14,13 +14,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from http.client import responses
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-import orjson
-
 from .answer import FakeAnswer, FakeToolCall, pieces_of
 from .envelope import Envelope
+from .json_text import to_json
 from .memory import MemoryKind
 
-__all__ = ["ChoiceDelta", "OpenAI", "Part", "Problem", "frame", "to_json"]
+__all__ = ["ChoiceDelta", "OpenAI", "Part", "Problem", "frame"]
 
 Part: TypeAlias = tuple[str, Any]
 """What one delta carries: ("content" | "reasoning" | "refusal" | "tool_calls", value)."""
@@ -35,14 +34,6 @@ class ChoiceDelta(NamedTuple):
     choice: int
     delta: Mapping[str, Any]
     logprobs: Mapping[str, Any] | None = None
-
-
-def to_json(value: object) -> bytes:
-    """Compact JSON; a lone surrogate, which orjson refuses, goes out as its escape."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, separators=(",", ":"), default=dict).encode()
 
 
 def frame(value: object) -> bytes:
@@ -74,7 +65,7 @@ class OpenAI:
     def headers(self, envelope: Envelope) -> dict[str, str]:
         """Response headers of every answer, beside the content type."""
         return {
-            "x-request-id": f"req_{envelope.id[9:]}",
+            "x-request-id": f"req_{envelope.request_id}",
             "openai-organization": "org-fake",
             "openai-processing-ms": "1",
             "openai-version": "2020-10-01",
@@ -124,7 +115,7 @@ class OpenAI:
         return [
             {
                 "index": at,
-                "id": call.id or f"call_{first + at}",
+                "id": f"call_{first + at}" if call.id is None else call.id,
                 "type": "function",
                 "function": {"name": call.name, "arguments": _arguments(call)},
             }

@@ -11,14 +11,15 @@ from collections.abc import Iterator
 from itertools import islice, zip_longest
 from typing import Any, Literal, TypeAlias
 
-from .answer import FakeAnswer, Pace, pieces_of
+from .answer import FakeAnswer, Pace
 from .azure import Azure
 from .envelope import Envelope
 from .faults import ErrorFrame, HugeEvent, Raw
 from .g4f import G4F, G4F0490, G4F817
+from .json_text import to_json
 from .litellm import LiteLLM
 from .llama import Llama
-from .openai import ChoiceDelta, OpenAI, Part, to_json
+from .openai import ChoiceDelta, OpenAI, Part
 from .steps import Head, Pause, Step, Until
 from .striking import Mark, Striking, as_bytes
 
@@ -178,8 +179,7 @@ class _Plan(Striking):
         """How many pieces a stream of this answer would have."""
         if self.due is None:
             return 0
-        given = (self.answer.reasoning, self.dialect.content(self.answer, 0), self.answer.refusal)
-        return sum(1 for text in given for _ in pieces_of(text))
+        return max(sum(1 for _ in self.parts(index)) for index in range(self.envelope.choices))
 
     def fixed(self, given: Any, status: int | None = None, *, pieces: int = 0) -> Iterator[Step]:
         """Exactly this body, after the time its ``pieces`` would have taken."""
@@ -203,14 +203,17 @@ class _Plan(Striking):
 
     def headers(self, content_type: str) -> list[tuple[str, str]]:
         wait = self.answer.retry_after
-        given = (
-            {} if wait is None else {"Retry-After": wait if isinstance(wait, str) else f"{wait:g}"}
-        )
+        given = {} if wait is None else {"Retry-After": _wait(wait)}
         given |= self.answer.headers
         own = {"Content-Type": content_type} | self.dialect.headers(self.envelope)
         replaced = {name.lower() for name in given}
         kept = {name: own[name] for name in own if name.lower() not in replaced}
         return [*(kept | given).items()]
+
+
+def _wait(given: float | str) -> str:
+    """Without an exponent, which no client reads."""
+    return given if isinstance(given, str) else f"{given:f}".rstrip("0").rstrip(".")
 
 
 class _Ahead:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from typing import Literal
 
+from .checks import COUNT, FLAG, NAMES, TEXT, Rules, check, optional
+
 __all__ = ["FakeProvider", "Providers", "Route"]
 
 
@@ -43,13 +45,19 @@ class FakeProvider:
     models: Sequence[str] = ("default",)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not self.name:
-            raise ValueError(f"name={self.name!r}: the provider's name, such as 'Copilot'")
-        if self.memory not in ("handle", "history", "none"):
-            raise ValueError(f"memory={self.memory!r}: 'handle', 'history' or 'none'")
-        turns = self.turns
-        if turns is not None and (type(turns) is not int or turns < 1):
-            raise ValueError(f"turns={turns!r}: None, or 1 and more")
+        check(self, _RULES)
+
+
+_RULES: Rules = {
+    "name": (lambda name: TEXT[0](name) and name != "", "the provider's name, such as 'Copilot'"),
+    "memory": (lambda kind: kind in ("handle", "history", "none"), "'handle', 'history' or 'none'"),
+    "strict": FLAG,
+    "turns": optional(COUNT),
+    "raises": TEXT,
+    "pool": NAMES,
+    "label": optional(TEXT),
+    "models": NAMES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +68,17 @@ class Route:
     pool: FakeProvider | None = None
 
 
+def _check_list(given: object) -> None:
+    listed = given if isinstance(given, list | tuple) else [given]
+    if given is not listed or not all(isinstance(one, FakeProvider) for one in listed):
+        raise ValueError(f"providers={given!r}: must be a list of FakeProvider")
+
+
 class Providers:
     """The providers of one server; the first is asked where a request names none."""
 
     def __init__(self, providers: Sequence[FakeProvider]) -> None:
+        _check_list(providers)
         self.listed = tuple(providers) or (FakeProvider("Copilot"),)
         self._open = not providers
         self._named = {provider.name: provider for provider in self.listed}

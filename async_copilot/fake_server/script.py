@@ -9,12 +9,13 @@ A script is one of::
     Cassette("chat.cassette")                      what a real server said, see ``cassette``
 
 An answer may stand as an object with the fields of ``FakeAnswer`` everywhere. In a list the
-first answer that fits the request and is not used up is taken; ``when`` says what it fits.
+first answer that fits the request and is not used up is taken; ``when`` says what it fits. An
+answer that stands alone is for every request, or for as many as its ``times`` says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -84,23 +85,25 @@ class Answers:
 
     def __init__(self, slots: Sequence[_Slot]) -> None:
         self._slots = slots
+        self._open = list(slots)
 
     def pick(self, request: Request) -> Planned:
         """The next answer for this request.
 
         Raises NoAnswerError where none fits, with what was asked and what the script had.
         """
-        fitting = [slot for slot in self._slots if slot.answer.fits(request)]
-        for slot in fitting:
-            if slot.left != 0:
+        for at, slot in enumerate(self._open):
+            if slot.answer.fits(request):
+                if slot.left == 1:
+                    del self._open[at]
                 return slot.take()
         asked = f"asked for {request.summary()}"
-        if fitting or all(slot.left == 0 for slot in self._slots):
-            total = sum(slot.given for slot in self._slots)
-            used = f"the script of {total} answer{'s' * (total != 1)} is used up"
-            raise NoAnswerError(f"{used}: {asked}, the script had {self._list(self._slots)}")
-        rest = [slot for slot in self._slots if slot.left != 0]
-        raise NoAnswerError(f"no answer fits: {asked}, the script had {self._list(rest)}")
+        if self._open and not any(slot.answer.fits(request) for slot in self._slots):
+            had = self._list(self._open)
+            raise NoAnswerError(f"no answer fits: {asked}, the script had {had}")
+        total = sum(slot.given for slot in self._slots)
+        used = f"the script of {total} answer{'s' * (total != 1)} is used up"
+        raise NoAnswerError(f"{used}: {asked}, the script had {self._list(self._slots)}")
 
     def unused(self) -> list[str]:
         """The answers that were given less often than they say, in words."""
@@ -123,10 +126,11 @@ def answers_of(script: Any) -> Answers:
     Raises TypeError for what cannot be an answer, ValueError for one that can never be given.
     """
     if isinstance(script, str | Mapping | FakeAnswer):
-        return Answers([_Slot(1, as_answer(script, "the script"), None)])
+        only = as_answer(script, "the script")
+        return Answers([_Slot(1, only, None if only.times == 1 else only.times)])
     if isinstance(script, Cassette):
         script = [script]
-    if not isinstance(script, Iterable):
+    if not isinstance(script, list | tuple):
         raise TypeError(f"the script must be answers or a function, not {script!r}")
     answers: list[Planned] = []
     for said in script:
@@ -139,9 +143,14 @@ def answers_of(script: Any) -> Answers:
 
 
 def _check_reachable(answers: Sequence[Planned]) -> None:
-    for number, answer in enumerate(answers[:-1], 1):
-        if isinstance(answer, FakeAnswer) and answer.times is None and answer.when is None:
-            raise ValueError(
-                f"answer {number} is for all requests that follow (times=None): "
-                f"answer {number + 1} is never given"
-            )
+    endless: list[tuple[int, Any]] = []
+    for number, answer in enumerate(answers, 1):
+        when = answer.when if isinstance(answer, FakeAnswer) else None
+        for before, same in endless:
+            if same is None or same == when:
+                raise ValueError(
+                    f"answer {before} is for all requests that follow (times=None): "
+                    f"answer {number} is never given"
+                )
+        if isinstance(answer, FakeAnswer) and answer.times is None:
+            endless.append((number, when))

@@ -10,20 +10,21 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from types import TracebackType
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 from aiohttp import web
 
-from .checks import is_count, is_number
+from .checks import check_seconds
 from .connections import Connections, stop_accepting
 from .memory import MemoryKind
+from .options import Options, check_options
 from .plan import DIALECTS, DialectName
 from .providers import FakeProvider, Providers
 from .record import Record
 from .recorder import Recorder
 from .request import Request
 from .script import Script, ScriptError
-from .service import Options, Service
+from .service import Service
 from .thread import Done, LoopThread
 
 __all__ = ["FakeServer"]
@@ -85,20 +86,17 @@ class FakeServer:
         control: bool = False,
         keep: int | None = None,
     ) -> None:
-        if dialect not in DIALECTS:
-            raise ValueError(f"dialect={dialect!r}: must be one of {', '.join(DIALECTS)}")
-        if memory is not None and memory not in get_args(MemoryKind):
-            raise ValueError(f"memory={memory!r}: must be one of {', '.join(get_args(MemoryKind))}")
+        check_options(dialect=dialect, memory=memory, models=models, api_key=api_key, strict=strict)
+        check_options(check=check, host=host, port=port, keep_alive=keep_alive, max_body=max_body)
+        check_options(control=control, keep=keep)
         if providers is not None and not DIALECTS[dialect].has_providers:
             raise ValueError(f"providers are those of a g4f server, not of dialect={dialect!r}")
-        _check_address(host, port)
-        _check_limits(keep_alive, max_body, keep)
         self.url = self.origin = ""
         self.record = Record(self._tell, most=keep)
         options = Options(
             dialect=DIALECTS[dialect],
             memory=memory or DIALECTS[dialect].memory,
-            providers=Providers(providers or ()),
+            providers=Providers(() if providers is None else providers),
             models=tuple(models),
             api_key=api_key,
             strict=strict,
@@ -142,8 +140,13 @@ class FakeServer:
         """Waits until ``condition()`` is true; it is asked whenever something has happened.
 
         Under ``async with`` it must be awaited; under ``with`` it blocks. Raises TimeoutError
-        after ``within`` seconds.
+        after ``within`` seconds, RuntimeError where the server does not run and it is not true.
         """
+        check_seconds("within", within)
+        if self._listener is None:
+            if not condition():
+                raise RuntimeError("this FakeServer does not run: there is nothing to wait for")
+            return Done()
         waiting = self._until(condition, within)
         if self._thread is None:
             return waiting
@@ -160,8 +163,13 @@ class FakeServer:
             except TimeoutError:
                 if condition():
                     return
-                seen = f"{len(self.requests)} requests, {self.disconnects} disconnects"
-                raise TimeoutError(f"not within {within:g} s; the server saw {seen}") from None
+                raise TimeoutError(f"not within {within:g} s; {self._seen()}") from None
+
+    def _seen(self) -> str:
+        running = sum(one.ended is None and one.left is None for one in self.requests)
+        seen = f"{len(self.requests)} requests ({running} of them not yet answered)"
+        wrong = "".join(f"; unexpected: {one}" for one in self.unexpected[-3:])
+        return f"the server saw {seen}, {self.disconnects} disconnects{wrong}"
 
     def all_used(self) -> Literal[True]:
         """True where every answer of the script was given as often as it says.
@@ -185,8 +193,15 @@ class FakeServer:
         self._service.memory.forget()
 
     def reset(self) -> None:
-        """Begins the script again, and forgets requests and conversations."""
+        """Begins the script again, and forgets requests and conversations.
+
+        It raises what the end of the block would raise, so that a server which serves many tests
+        fails the right one.
+        """
+        wrong = self._wrong()
         self._service.reset()
+        if wrong is not None:
+            raise wrong
 
     # ---- start and stop
 
@@ -257,17 +272,20 @@ class FakeServer:
         for _ in range(3):  # connections that never sent a request end in the loop's next rounds
             await asyncio.sleep(0)
 
-    def _judge(self, error: BaseException | None) -> None:
-        """Raises what went wrong in the server, which a client may have taken for an answer."""
+    def _wrong(self) -> BaseException | None:
+        """What went wrong in the server, which a client may have taken for an answer."""
         if not self._check:
-            return
-        wrong: BaseException | None = None
-        if self.record.failures:
-            wrong, *others = self.record.failures
-            for other in others:
-                wrong.add_note(f"the script then raised {type(other).__name__}: {other}")
-        elif self.unexpected:
-            wrong = ScriptError("\n".join(self.unexpected))
+            return None
+        if not self.record.failures:
+            return ScriptError("\n".join(self.unexpected)) if self.unexpected else None
+        wrong, *others = self.record.failures
+        for other in others:
+            wrong.add_note(f"the script then raised {type(other).__name__}: {other}")
+        return wrong
+
+    def _judge(self, error: BaseException | None) -> None:
+        """Raises what went wrong, if anything did."""
+        wrong = self._wrong()
         if wrong is None:
             return
         if error is not None and not isinstance(error, Exception):
@@ -280,19 +298,3 @@ class FakeServer:
 
     def _tell(self) -> None:
         self._news.set()
-
-
-def _check_address(host: object, port: object) -> None:
-    if not isinstance(host, str) or not host:
-        every = "'0.0.0.0' listens on every address of this machine"
-        raise ValueError(f"host={host!r}: must be a name or an address; {every}")
-    if type(port) is not int or not 0 <= port <= 65535:
-        raise ValueError(f"port={port!r}: must be 0 to 65535; 0 is a free one")
-
-
-def _check_limits(keep_alive: object, max_body: object, keep: object) -> None:
-    if not is_number(keep_alive) or keep_alive <= 0:  # type: ignore[operator]  # is_number says it
-        raise ValueError(f"keep_alive={keep_alive!r}: must be a number of seconds above 0")
-    for name, value in (("max_body", max_body), ("keep", 1 if keep is None else keep)):
-        if not is_count(value):
-            raise ValueError(f"{name}={value!r}: must be a whole number from 1 on")

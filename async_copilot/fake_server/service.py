@@ -11,9 +11,9 @@ import inspect
 import json
 import logging
 import re
+import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from aiohttp import web
@@ -26,11 +26,13 @@ from .control import control
 from .demo import demo
 from .envelope import Envelope, envelope_of
 from .guard import refusal
-from .memory import Memory, MemoryKind, Turn
-from .openai import OpenAI, to_json
+from .json_text import to_json
+from .memory import Memory, Turn
+from .openai import OpenAI
+from .options import Options
 from .plan import plan
 from .playback import Playback
-from .providers import FakeProvider, Providers, Route
+from .providers import FakeProvider, Route
 from .record import Record
 from .recorder import Recorder
 from .replay import replay
@@ -38,7 +40,7 @@ from .request import Request, problem_of, read_request
 from .script import Answers, NoAnswerError, Planned, Script, answers_of, as_answer
 from .strict import refusal_of
 
-__all__ = ["Options", "Service"]
+__all__ = ["Service"]
 
 _LOG = logging.getLogger("async_copilot.fake_server")
 _COMPLETIONS = re.compile(r"/v1/completions/?")
@@ -50,21 +52,6 @@ _BODY_SECONDS = 60.0
 
 class _BodyError(Exception):
     """A body that is not taken: the status and why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a server was told to be; ``FakeServer`` says what each means."""
-
-    dialect: OpenAI
-    memory: MemoryKind
-    providers: Providers
-    models: Sequence[str]
-    api_key: str | None
-    strict: bool
-    host: str
-    max_body: int
-    control: bool
 
 
 class Service:
@@ -82,6 +69,10 @@ class Service:
         """From now on requests are answered by this script, from its beginning."""
         self.recorder = script if isinstance(script, Recorder) else None
         chosen: Any = demo if script is None or self.recorder else script
+        if isinstance(chosen, type):
+            raise TypeError(f"the script must be answers or a function, not the class {chosen!r}")
+        if isinstance(chosen, Iterator):  # it is read once, and a reset begins again
+            script = chosen = list(chosen)
         self.answers: Answers | None = None if callable(chosen) else answers_of(chosen)
         self._function: Callable[[Request], Any] = chosen if callable(chosen) else demo
         listed = chosen if isinstance(chosen, list | tuple) else [chosen]
@@ -146,6 +137,9 @@ class Service:
             if listens() and not request.dropped:
                 request.left = time.monotonic() - started
             raise asyncio.CancelledError from None
+        except Exception as error:
+            self.record.failed(error)  # aiohttp makes it a 500, which clients ask again
+            raise
         finally:
             if request.left is None:
                 request.ended = time.monotonic() - started
@@ -249,9 +243,11 @@ class Service:
         except NoAnswerError as error:
             self.record.missed(str(error))
             return FakeAnswer(status=410, error=str(error))
-        except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+        except asyncio.CancelledError:
             raise
-        except BaseException as error:  # noqa: BLE001  # a failed assertion, and pytest.fail too
+        except BaseException as error:  # a failed assertion, and pytest.fail and sys.exit too
+            if isinstance(error, KeyboardInterrupt) and _in_main_thread():
+                raise  # Ctrl-C, which comes there alone
             self.record.failed(error)
             text = f"the script function raised {type(error).__name__}: {error}"
             return FakeAnswer(status=410, error=text)
@@ -300,6 +296,10 @@ _NOBODY = Envelope("chatcmpl-none", 0, "", None, None, include_usage=False, prom
 
 def _json(status: int, value: Any) -> web.Response:
     return web.Response(status=status, body=to_json(value), headers=_JSON)
+
+
+def _in_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
 
 
 def _parsed(raw: bytes) -> Any:

@@ -19,7 +19,8 @@ from .faults import (
     Stall,
     Truncate,
 )
-from .openai import ChoiceDelta, OpenAI, to_json
+from .json_text import to_json
+from .openai import ChoiceDelta, OpenAI
 from .steps import Drop, Pause, Send, Step
 
 __all__ = ["Mark", "Striking", "as_bytes"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine, Generator
+from concurrent.futures import wait
 from typing import Any, TypeVar
 
 __all__ = ["Done", "LoopThread"]
@@ -52,9 +53,9 @@ class LoopThread:
         """
         ended = asyncio.run_coroutine_threadsafe(last, self._loop)
         ended.add_done_callback(lambda _: self._loop.call_soon_threadsafe(self._stop.set))
-        try:
-            ended.result(_STOP_SECONDS)
-        except TimeoutError:
+        wait([ended], _STOP_SECONDS)
+        self._thread.join(_STOP_SECONDS if ended.done() else 0.0)
+        if self._thread.is_alive():  # what a function began in another thread holds it too
             blocked = f"the fake server did not end within {_STOP_SECONDS:g} s"
-            raise RuntimeError(f"{blocked}: a function of its script blocks it") from None
-        self._thread.join()
+            raise RuntimeError(f"{blocked}: a function of its script blocks it")
+        ended.result()

@@ -66,6 +66,15 @@ async def test_what_until_returns_may_be_awaited_all_the_same() -> None:
         await server.until(lambda: True)
 
 
+def test_until_of_a_server_that_does_not_run_waits_for_nothing() -> None:
+    server = FakeServer()
+    server.until(lambda: True)
+    with pytest.raises(RuntimeError, match="does not run"):
+        server.until(lambda: False)
+    with pytest.raises(ValueError, match="within='2'"):
+        server.until(lambda: True, within="2")  # type: ignore[arg-type]
+
+
 def test_the_block_ends_whatever_the_client_does() -> None:
     with FakeServer(FakeAnswer("x", fault=Stall())) as server:
         port = int(server.origin.rpartition(":")[2])
@@ -105,6 +114,18 @@ def test_a_failed_assertion_of_a_function_fails_the_block() -> None:
             ask(server, "another")
         assert caught.value.code == 410
         caught.value.close()
+
+
+def test_a_function_that_exits_fails_the_block_and_ends_nothing() -> None:
+    def script(_: Request) -> str:
+        raise error
+
+    for error in (SystemExit(3), KeyboardInterrupt()):
+        with pytest.raises(type(error)), FakeServer(script) as server:  # noqa: PT012
+            with pytest.raises(urllib.error.HTTPError) as caught:
+                ask(server)
+            assert caught.value.code == 410
+            caught.value.close()
 
 
 def test_a_taken_port_is_an_oserror_and_leaves_no_thread() -> None:

@@ -96,7 +96,7 @@ async def test_alone_the_record_keeps_the_last_requests() -> None:
 
 
 async def test_alone_the_record_keeps_no_more_than_16_megabytes() -> None:
-    async with FakeServer("Hi", keep=100) as server:
+    async with FakeServer("Hi", keep=100, check=False) as server:
         for _ in range(4):
             await raw_bytes(server, chat_body("x" * 5_000_000))
         assert len(server.requests) == 3
@@ -207,6 +207,7 @@ MAY: list[dict[str, str]] = [
     {"Host": "127.0.0.1"},
     {"Host": "127.0.0.1", "Content-Type": "application/octet-stream", "Content-Length": "0"},
     {"Host": "127.0.0.1", "Content-Type": JSON, "Origin": "http://localhost:3000"},
+    {"Host": "[::ffff:127.0.0.1]:1337", "Content-Type": JSON},
 ]
 MAY_NOT: list[tuple[dict[str, str], int]] = [
     ({"Host": "evil.example", "Content-Type": JSON}, 403),
@@ -214,6 +215,10 @@ MAY_NOT: list[tuple[dict[str, str], int]] = [
     ({"Host": "10.0.0.1:1337", "Content-Type": JSON}, 403),
     ({"Host": "127.0.0.1", "Content-Type": JSON, "Origin": "https://evil.example"}, 403),
     ({"Host": "127.0.0.1", "Content-Type": JSON, "Origin": "null"}, 403),
+    ({"Host": "127.0.0.1", "Content-Type": JSON, "Origin": "http://[evil"}, 403),
+    ({"Host": "127.0.0.1", "Content-Type": JSON, "Origin": "file://"}, 403),
+    ({"Host": "[::1", "Content-Type": JSON}, 403),
+    ({"Host": "0.0.0.0", "Content-Type": JSON}, 403),  # noqa: S104  # nothing listens
     ({"Host": "127.0.0.1", "Content-Type": "text/plain"}, 415),
     ({"Host": "127.0.0.1", "Content-Type": "application/x-www-form-urlencoded"}, 415),
     ({"Host": "127.0.0.1", "Content-Type": "multipart/form-data; boundary=x"}, 415),

@@ -110,6 +110,25 @@ async def test_what_ends_the_run_is_kept_with_a_note() -> None:
     assert "the fake server: ScriptError: GET /v1/nothing" in caught.value.__notes__[0]
 
 
+async def test_what_the_server_itself_cannot_do_is_raised_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("async_copilot.fake_server.service.plan", lambda *_, **__: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        async with FakeServer("Hi") as server:
+            assert (await post(server))[0] == 500
+
+
+async def test_a_reset_forgets_no_failure() -> None:
+    async with FakeServer(["a"]) as server:
+        await get(server, "/nothing")
+        with pytest.raises(ScriptError, match="/nothing"):
+            server.reset()
+        assert (await post(server))[0] == 200
+        server.reset()
+        assert server.requests == []
+
+
 async def test_nothing_is_raised_where_the_test_asks_not_to() -> None:
     async with FakeServer([], check=False) as server:
         await post(server)
@@ -225,8 +244,44 @@ WRONG: list[tuple[Callable[[], Any], str]] = [
     (lambda: FakeServer(keep_alive=0), "keep_alive=0"),
     (lambda: FakeServer(max_body=0), "max_body=0"),
     (lambda: FakeServer(keep=0), "keep=0"),
+    (lambda: FakeServer(models="gpt-5"), "models='gpt-5': must be a list of texts"),
+    (lambda: FakeServer(api_key=""), "api_key=''"),
+    (lambda: FakeServer(strict="no"), "strict='no'"),  # type: ignore[arg-type]
+    (lambda: FakeServer(dialect=[]), r"dialect=\[\]"),  # type: ignore[arg-type]
+    (lambda: FakeServer(providers=FakeProvider("A")), "must be a list of"),  # type: ignore[arg-type]
+    (lambda: FakeServer(providers=[{"name": "A"}]), "of FakeProvider"),  # type: ignore[list-item]
     (lambda: FakeProvider("A", turns=0), "turns=0"),
+    (lambda: FakeProvider("A", strict="no"), "strict='no'"),  # type: ignore[arg-type]
+    (lambda: FakeProvider("A", pool="B"), "pool='B'"),
+    (lambda: FakeProvider("A", raises=None), "raises=None"),  # type: ignore[arg-type]
+    *(
+        (lambda name=name: FakeAnswer(**{name: {"x": object()}}), f"{name}=.* of JSON")
+        for name in ("usage", "conversation", "extra")
+    ),
+    (lambda: FakeAnswer(status=500, error={"x": object()}), "error="),
+    (lambda: FakeToolCall("f", {"x": object()}), "arguments="),
+    (lambda: FakeAnswer(body={1}), "body=.* a text, bytes or JSON"),
+    (lambda: FakeAnswer(b""), "content=b''"),  # type: ignore[arg-type]
+    (lambda: FakeAnswer(delay=10**400), "delay=1000"),
+    (lambda: FakeAnswer(created=1.5), "created=1.5"),  # type: ignore[arg-type]
+    (lambda: FakeAnswer(logprobs=[]), r"logprobs=\[\]"),
+    (lambda: FakeAnswer(headers={"X": "\ud800"}), "headers="),
+    (lambda: FakeAnswer(headers={"transfer-encoding": "x"}), "without Transfer-Encoding"),
+    (lambda: FakeAnswer("a", status=500), "content with status=500: use error or body"),
+    (lambda: FakeAnswer("a", body="b"), "body and content"),
+    (lambda: FakeAnswer(error="a"), "error: needs a status that is not 200"),
+    (lambda: FakeAnswer(when=When), "when="),
+    (lambda: FakeAnswer(when=coroutine_function), "a function that is not async"),
+    (lambda: FakeAnswer(when={"text": ""}), "text='': is a part of every message"),
+    (lambda: FakeServer([ENDLESS, FakeAnswer("b", when={"text": "a"})]), "answer 2 is never given"),
 ]
+
+
+ENDLESS = FakeAnswer("a", times=None, when={"text": "a"})
+
+
+async def coroutine_function(_: Request) -> bool:
+    return False
 
 
 class Stall_like:  # noqa: N801  # only looks like a fault
@@ -242,6 +297,8 @@ def test_a_value_that_cannot_be_meant_is_refused(make: Callable[[], Any], words:
 def test_what_is_no_script_is_refused() -> None:
     with pytest.raises(TypeError, match="the script must be answers or a function, not 5"):
         FakeServer(5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="not the class"):
+        FakeServer(FakeAnswer)
 
 
 def test_an_endless_answer_with_a_condition_may_stand_first() -> None:

@@ -88,6 +88,23 @@ def test_times_none_serves_all_that_follow() -> None:
     assert [answer.status for answer in answers] == [503, 503, 200, 200, 200]
 
 
+def test_an_answer_alone_serves_every_request_or_as_many_as_it_says() -> None:
+    assert None not in given(FakeAnswer("a"), 3)
+    assert given(FakeAnswer("a", times=2), 3)[2] is None
+
+
+def test_a_very_long_script_takes_time_by_its_length() -> None:
+    asked: list[int] = []
+
+    def when(_: object) -> bool:
+        asked.append(1)
+        return True
+
+    script = [FakeAnswer(str(n), when=when) for n in range(5000)]
+    assert [answer.content for answer in given(script, 5000)] == [str(n) for n in range(5000)]
+    assert len(asked) == 5000
+
+
 def test_what_is_no_answer_is_refused_before_the_first_request() -> None:
     with pytest.raises(TypeError, match="answer 2 must be a str, a FakeAnswer or an object, not 3"):
         answers_of(["a", 3])
@@ -195,6 +212,18 @@ def test_a_pace_says_when_each_piece_is_due_and_its_seed_repeats() -> None:
     assert due(1) == due(1) != due(2)
     assert (len(due(1)), due(1)[0]) == (20, 0.0)
     assert all(0.05 <= after - before <= 0.15 for before, after in pairwise(due(1)))
+
+
+def test_a_long_wait_is_written_without_an_exponent() -> None:
+    for given, written in ((1234567, "1234567"), (0.25, "0.25"), (0, "0"), (1e-4, "0.0001")):
+        head, *_ = steps(FakeAnswer(status=429, retry_after=given))
+        assert dict(head.headers)["Retry-After"] == written
+
+
+def test_an_id_of_the_script_is_in_no_header() -> None:
+    for dialect in ("openai", "azure", "litellm"):
+        head, *_ = steps(FakeAnswer("a", id="x\r\ny"), dialect=dialect)
+        assert "x" not in [value for _, value in head.headers]
 
 
 def test_a_pace_without_jitter_is_even() -> None:

@@ -113,6 +113,15 @@ async def test_a_reader_that_held_an_answer_back_gets_the_rest_at_its_pace(
 # ---- a new script, a new beginning
 
 
+async def test_a_generator_is_a_script_and_begins_again() -> None:
+    async with FakeServer(text for text in ("a", "b")) as server:  # type: ignore[arg-type]
+        for _ in range(2):
+            for text in ("a", "b"):
+                assert content_of((await post(server))[2]) == text
+            assert server.all_used()
+            server.reset()
+
+
 async def test_a_running_server_takes_another_script() -> None:
     async with FakeServer(["one", "two"]) as server:
         await post(server)

@@ -308,6 +308,13 @@ async def test_until_says_what_was_seen_when_it_waits_in_vain() -> None:
             await server.until(lambda: len(server.requests) == 2, within=0.05)
 
 
+async def test_until_says_what_was_not_expected() -> None:
+    async with FakeServer("Hello", check=False) as server:
+        await get(server, "/nothing")
+        with pytest.raises(TimeoutError, match=r"0 disconnects; unexpected: GET /v1/nothing"):
+            await server.until(lambda: server.requests, within=0.0)
+
+
 # ---- clients that leave
 
 WAITING = {
