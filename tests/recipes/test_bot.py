@@ -23,16 +23,24 @@ class RefusedError(Exception):
     """What a platform's library raises."""
 
 
+class TooManyRequestsError(RefusedError):
+    """A platform's 429. retry_after: seconds."""
+
+    retry_after = 0.02
+
+
 class Platform:
     """A chat platform, as far as the recipe knows one.
 
-    It refuses blank texts, texts above its limit, and everything to a chat in ``blocked``.
+    It refuses blank texts, texts above its limit, everything to a chat in ``blocked``, and
+    one call after another as often as ``floods`` says.
     """
 
     def __init__(self, *updates: tuple[int, str], limit: int = 4096) -> None:
         self.blocked: set[int] = set()
         self.chats: dict[int, list[Message]] = {}
         self.limit = limit
+        self.floods = 0
         self.news = asyncio.Event()
         self._updates = updates
 
@@ -48,6 +56,9 @@ class Platform:
         return message
 
     def check(self, chat_id: int, text: str) -> None:
+        if self.floods:
+            self.floods -= 1
+            raise TooManyRequestsError
         if chat_id in self.blocked:
             raise RefusedError("the bot was blocked by the user")
         if not text.strip():
@@ -121,6 +132,55 @@ async def test_a_chat_the_platform_refuses_harms_no_other(
     assert len(server.requests) == 4, "the refused chat is asked for again, too"
     assert len(caplog.records) == 2
     assert "blocked by the user" in caplog.text
+
+
+async def test_a_platform_that_asks_for_time_gets_it_and_nothing_is_lost() -> None:
+    bot = Platform((1, "Hello"))
+    bot.floods = 3
+    await serve(bot, PACED)
+    assert bot.texts(1) == [TEXT]
+
+
+async def test_a_platform_that_asks_for_time_for_ever_loses_one_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.ERROR)
+    bot = Platform((1, "Hello"), (1, "Again"))
+    bot.floods = 5
+    await serve(bot, FakeAnswer("Hi", times=None))
+    assert bot.texts(1) == ["Hi"]
+    assert "TooManyRequestsError" in caplog.text
+
+
+async def test_a_flood_of_questions_is_cut_short() -> None:
+    bot = Platform(*[(1, str(number)) for number in range(20)])
+    server = await serve(bot, FakeAnswer("Hi", delay=0.5, times=None), WAITING=2)
+    assert 3 <= len(server.requests) < 20
+
+
+@pytest.mark.parametrize(
+    ("script", "texts"),
+    [
+        (FakeAnswer(refusal="I may not."), ["I may not."]),
+        (FakeAnswer(" "), ["There was no answer."]),
+        (
+            FakeAnswer("Hel", finish_reason="length"),
+            ["Hel", "(The answer was cut off: it was too long.)"],
+        ),
+    ],
+    ids=["refusal", "blank", "length"],
+)
+async def test_an_answer_without_a_whole_text_says_so(script: FakeAnswer, texts: list[str]) -> None:
+    bot = Platform((1, "Hello"))
+    await serve(bot, script)
+    assert bot.texts(1) == texts
+
+
+async def test_a_chat_of_months_keeps_a_short_history() -> None:
+    bot = Platform(*[(1, str(number)) for number in range(60)])
+    server = await serve(bot, FakeAnswer("Hi", times=None), INTERVAL=0.001, WAITING=100)
+    assert len(server.requests) == 60
+    assert all(len(request.text) < 2500 for request in server.requests)
 
 
 async def test_a_user_who_blocks_in_mid_answer_ends_the_turn(

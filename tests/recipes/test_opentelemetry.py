@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from async_copilot import CopilotClient, CopilotError, End, Timeouts
+from async_copilot import (
+    BadRequestError,
+    CopilotClient,
+    CopilotError,
+    End,
+    ProtocolError,
+    Timeouts,
+)
 from async_copilot.fake_server import (
     ErrorFrame,
     FakeAnswer,
@@ -119,12 +126,36 @@ async def test_a_reply_is_a_span_and_metrics_by_the_conventions() -> None:
 
 
 async def test_no_prompt_and_no_answer_is_written() -> None:
+    """Nor in what an error quotes, of the server's words or of the answer."""
     recorder = Recorder()
-    async with FakeServer("An answer") as server, recorder.client(server) as client:
+    script: Script = [
+        "An answer",
+        FakeAnswer(status=400, error="I do not like 'A prompt'"),
+        FakeAnswer(body=b"data: {'An answer\n\n"),
+    ]
+    async with FakeServer(script) as server, recorder.client(server) as client:
         await client.complete("A prompt", api_field="x")
+        with pytest.raises(BadRequestError, match="A prompt"):
+            await client.complete("A prompt")
+        with pytest.raises(ProtocolError, match="An answer"):
+            await client.complete("A prompt")
+    assert len(recorder.spans()) == 3
     written = str([span.to_json() for span in recorder.spans()]) + str(recorder.points())
     assert "A prompt" not in written
     assert "An answer" not in written
+
+
+async def test_choices_have_a_finish_reason_each() -> None:
+    recorder = Recorder()
+    form = {"type": "json_object"}
+    script = FakeAnswer(choices=["A", "B"])
+    async with FakeServer(script, dialect="openai") as server, recorder.client(server) as client:
+        await client.complete("Hi", n=2, top_k=3, response_format=form)
+    attributes = recorder.spans()[0].attributes or {}
+    assert attributes["gen_ai.response.finish_reasons"] == ("stop", "stop")
+    assert attributes["gen_ai.request.choice.count"] == 2
+    assert attributes["gen_ai.request.top_k"] == 3
+    assert attributes["gen_ai.output.type"] == "json"
 
 
 async def test_a_retry_is_an_event_and_the_parent_is_kept() -> None:

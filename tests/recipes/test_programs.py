@@ -71,6 +71,26 @@ async def test_a_tool_that_fails_says_so_to_the_model() -> None:
     ]
 
 
+async def test_a_tool_without_arguments_is_called_without_any() -> None:
+    async def time() -> str:
+        return "noon"
+
+    script: Script = [FakeAnswer(tool_calls=[FakeToolCall("time", "")]), "Noon."]
+    async with (
+        FakeServer(script, dialect="openai") as server,
+        CopilotClient(base_url=server.url) as client,
+    ):
+        chat = client.conversation(memory="client", model="m", tools=SCHEMAS)
+        await recipe("tools").ask(chat, "Time?", {"time": time}, str)
+    assert server.requests[1].messages[2]["content"] == "noon"
+
+
+async def test_a_call_that_was_cut_off_is_not_run() -> None:
+    cut = FakeAnswer(tool_calls=[FakeToolCall("weather", '{"ci')], finish_reason="length")
+    text, _, server = await ask_with_tools([cut])
+    assert (text, len(server.requests)) == ("", 1)
+
+
 async def test_a_model_that_only_calls_tools_is_stopped() -> None:
     again = FakeAnswer(tool_calls=[FakeToolCall("weather", {"city": "Ulm"})], times=None)
     _, _, server = await ask_with_tools([again])
@@ -157,6 +177,42 @@ async def test_a_conversation_goes_on_from_the_database(tmp_path: Path) -> None:
                 chats.close()
 
 
+async def test_two_clicks_on_one_conversation_wait_for_each_other(tmp_path: Path) -> None:
+    module = recipe("sqlite")
+
+    async def script(request: Request) -> str | FakeAnswer:
+        await asyncio.sleep(0.1)
+        return remembering(request)
+
+    async with FakeServer(script) as server, CopilotClient(base_url=server.url) as client:
+        chats = module.Chats(tmp_path / "chats.db", client)
+        first, second = await asyncio.gather(
+            module.ask(chats, "a", "I am Ann"), module.ask(chats, "a", "Who am I?")
+        )
+        chats.close()
+    assert (first.text, second.text) == ("Hello", "You are Ann")
+
+
+@pytest.mark.parametrize("begun", ["begun before", "begun by both"])
+async def test_a_conversation_that_went_on_elsewhere_is_kept(tmp_path: Path, begun: str) -> None:
+    module = recipe("sqlite")
+    async with FakeServer(remembering) as server, CopilotClient(base_url=server.url) as client:
+        here, there = (module.Chats(tmp_path / "chats.db", client) for _ in range(2))
+        if begun == "begun before":
+            await module.ask(here, "a", "I am Ann")
+
+        async def ask_while_the_other_asks() -> None:
+            async with here.open("a") as chat:
+                await module.ask(there, "a", "I am Ann")
+                await chat.ask("I am Bob")
+
+        with pytest.raises(RuntimeError, match="'a' went on in another process"):
+            await ask_while_the_other_asks()
+        assert (await module.ask(here, "a", "Who am I?")).text == "You are Ann"
+        here.close()
+        there.close()
+
+
 # ------------------------------------------------------------------ 200 prompts
 
 
@@ -223,13 +279,14 @@ async def test_a_prompt_that_failed_is_asked_again_by_the_next_run(
         return "Fine" if well or request.text != "two" else FakeAnswer(status=400, error="no")
 
     prompts, answers = tmp_path / "prompts.txt", tmp_path / "answers.jsonl"
-    prompts.write_text("one\ntwo\ntwo\nthree")
+    prompts.write_text("one\ntwo\n\ntwo\nthree\n")
     async with FakeServer(script) as server:
         run = recipe("jsonl", BASE_URL=server.url).run
         assert await run(prompts, answers) == 2
         assert capsys.readouterr().err.count("\nprompt ") == 2
         lines = [json.loads(line) for line in answers.read_text().splitlines()]
         assert sorted(line["prompt"] for line in lines) == ["one", "three"]
+        assert {line["finish_reason"] for line in lines} == {"stop"}
         well = True
         assert await run(prompts, answers) == 0
         assert len(server.requests) == 6

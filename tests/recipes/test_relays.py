@@ -34,7 +34,7 @@ async def test_text_is_passed_on_as_it_comes(relay: Any) -> None:
             events.append(event)
     assert text_of(events) == TEXT
     assert len(events) > len(WORDS) / 2, "piece by piece"
-    assert events[-1] == {"end": "complete"}
+    assert events[-1] == {"end": "stop"}
     assert upstream.requests[0].text == "Hello"
 
 
@@ -47,12 +47,15 @@ async def test_a_reader_that_comes_back_gets_what_it_missed(relay: Any) -> None:
                 events.append(event)
                 if len(events) == 4:
                     break
-        assert tab.last_event_id == "3"
+        assert tab.last_event_id.endswith("-3")
         events += [event async for event in tab.events(tab.last_event_id)]
         assert text_of(events) == TEXT
-        assert events[-1] == {"end": "complete"}
-        again = [event async for event in tab.events()]
-        assert again == events, "whole, and after its end too"
+        assert events[-1] == {"end": "stop"}
+        async with tab.opened(tab.last_event_id) as response:
+            assert response.status == 204, "so that a browser does not come back"
+        for known in ("", "other-3"):
+            again = [event async for event in tab.events(known)]
+            assert again == events, "whole, and after its end too"
         assert len(upstream.requests) == 1
 
 
@@ -65,7 +68,7 @@ async def test_a_reader_that_comes_back_gets_what_it_missed(relay: Any) -> None:
 async def test_an_answer_without_readers_is_left(relay: Any, script: FakeAnswer) -> None:
     async with (
         FakeServer(script) as upstream,
-        relay(upstream, GRACE=0.3) as url,
+        relay(upstream, GRACE=1.0) as url,
         asked(url) as tab,
     ):
         text = ""
@@ -76,7 +79,8 @@ async def test_an_answer_without_readers_is_left(relay: Any, script: FakeAnswer)
                     break
         await asyncio.sleep(0)
         assert upstream.disconnects == 0
-        await upstream.until(lambda: upstream.disconnects == 1, within=5)
+        await upstream.until(lambda: upstream.disconnects == 1, within=10)
+        assert [event async for event in tab.events()][-1] == {"end": "cancelled"}
 
 
 @each_relay
@@ -84,8 +88,28 @@ async def test_a_finished_answer_gives_its_connection_to_the_next(relay: Any) ->
     async with FakeServer("Hello") as upstream, relay(upstream) as url:
         for _ in range(3):
             async with asked(url) as tab:
-                assert [event async for event in tab.events()][-1] == {"end": "complete"}
+                assert [event async for event in tab.events()][-1] == {"end": "stop"}
         assert upstream.connections == 1
+
+
+@each_relay
+async def test_an_answer_cut_off_by_its_limit_is_not_a_whole_one(relay: Any) -> None:
+    script = FakeAnswer("Hel", finish_reason="length")
+    async with FakeServer(script) as upstream, relay(upstream) as url, asked(url) as tab:
+        assert [event async for event in tab.events()] == [{"text": "Hel"}, {"end": "length"}]
+
+
+@each_relay
+@pytest.mark.parametrize("body", ["", "no", "[]", "{}", "7"])
+async def test_a_question_without_a_message_is_refused(relay: Any, body: str) -> None:
+    async with (
+        FakeServer("Hello") as upstream,
+        relay(upstream) as url,
+        aiohttp.ClientSession(url, headers={"Content-Type": "application/json"}) as session,
+        session.post("/chat", data=body) as response,
+    ):
+        assert response.status in (400, 422)
+        assert upstream.requests == []
 
 
 @each_relay
@@ -148,15 +172,53 @@ async def test_readers_do_not_wait_for_each_other() -> None:
         assert len(upstream.requests) == 1
 
 
-async def test_the_last_event_id_of_a_stranger_is_read_with_care() -> None:
+async def test_one_that_never_reads_does_not_keep_an_answer_going() -> None:
+    """And it gets what came all the same, should it read later."""
+    script = FakeAnswer(WORDS, pace=40, fault=Repeat())
+    async with FakeServer(script) as upstream, CopilotClient(base_url=upstream.url) as client:
+        with hub_importable(GRACE=0.5) as module:
+            hub = module.Hub(client.stream("Hello"))
+            idle = hub.read()
+            await anext(idle)
+            await upstream.until(lambda: upstream.disconnects == 1, within=10)
+            frames = b"".join([frame async for frame in idle])
+            assert frames.endswith(b'data: {"end":"cancelled"}\n\n')
+            assert hub.frames
+
+
+async def test_one_that_waits_for_a_silent_server_keeps_its_answer() -> None:
+    async with FakeServer(STALLED) as upstream, CopilotClient(base_url=upstream.url) as client:
+        with hub_importable(GRACE=2.0, PING=0.05) as module:
+            hub = module.Hub(client.stream("Hello"))
+            async with aclosing(hub.read()) as reading:
+                started = asyncio.get_running_loop().time()
+                async for _ in reading:
+                    if asyncio.get_running_loop().time() - started > 3.0:
+                        break
+            assert not hub.task.done()
+            hub.task.cancel()
+
+
+async def test_an_unknown_last_event_id_gets_the_whole_answer() -> None:
     async with FakeServer("Hello") as upstream, CopilotClient(base_url=upstream.url) as client:
         with hub_importable() as module:
             hub = module.Hub(client.stream("Hello"))
             whole = b"".join([frame async for frame in hub.read()]).removeprefix(b":\n\n")
-            for given in ("", "x", "-1", "1.5", "²"):
+            for given in (
+                "",
+                "0",
+                "-1",
+                "²",
+                "9" * 5000,
+                f"{hub.key}-99",
+                f"{hub.key}-",
+                "other-0",
+            ):
                 assert b"".join([frame async for frame in hub.read(given)]) == whole
-            for given in ("99999", str(len(hub.frames) - 1)):
-                assert [frame async for frame in hub.read(given)] == []
+                assert not hub.is_over(given)
+            last = f"{hub.key}-{len(hub.frames) - 1}"
+            assert hub.is_over(last)
+            assert [frame async for frame in hub.read(last)] == []
 
 
 async def test_a_silent_stream_is_kept_open_by_comments() -> None:

@@ -91,7 +91,7 @@ async def relayed_from_https(folder: Path) -> None:
     ):
         events = [event async for event in tab.events()]
     assert text_of(events) == "".join(WORDS)
-    assert events[-1] == {"end": "complete"}
+    assert events[-1] == {"end": "stop"}
 
 
 def client_of(server: FakeServer) -> CopilotClient:
