@@ -57,7 +57,7 @@ class CopilotClient:
     """A client of one chat-completions server.
 
     Make it anywhere, use it in one event loop; close it with ``async with`` or
-    ``aclose()``, both of which may be repeated.
+    ``aclose()``; both may be repeated.
 
     base_url: up to and including ``/v1``; a query (Azure's ``api-version``) is kept, and
         the full address of ``chat/completions`` is accepted too.

@@ -252,7 +252,7 @@ class Conversation:
     # ------------------------------------------------------------------ the history
 
     def undo(self) -> list[Message]:
-        """Take the last turn back; return its messages, none where there was no turn.
+        """Take the last turn back; return its messages, or [] if there was no turn.
 
         A question, the tool calls, their results and the answer are one turn. A g4f
         server gets a new conversation with the transcript of what is left, since it

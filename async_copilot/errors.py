@@ -137,7 +137,7 @@ class CopilotError(Exception, metaclass=_Documented):
     type:        str, the server's own ``error.type``; of g4f the class of the exception.
     provider:    str, the provider behind a g4f server that failed.
     body:        str, the first part of what the server sent, keys masked.
-    request_id:  str, from ``x-request-id`` and its cousins.
+    request_id:  str, from ``x-request-id`` or a similar header.
     retry_after: float, seconds the server asked to wait.
     reply:       the Reply with the text that came before the failure.
     retries:     int, how often the request had been sent again.

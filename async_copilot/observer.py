@@ -20,7 +20,7 @@ Told = ParamSpec("Told")
 
 
 class Observer:
-    """Override what you want to know; each method by itself does nothing.
+    """Override the methods you need; their defaults do nothing.
 
     ::
 

@@ -215,7 +215,7 @@ def check_call(options: Mapping[str, Any]) -> None:
 
 
 def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:
-    """Raise InvalidRequestError where there is no message, or one without a role."""
+    """Raise InvalidRequestError for an empty list, and for a message without a role."""
     if not messages:
         raise InvalidRequestError(
             "messages is empty", hint=Hint("give a str, or a list of at least one message")

@@ -148,7 +148,7 @@ def _bytes_at(path: object) -> bytes:
     file = Path(path)
     data = b""
     try:
-        # A pipe or device could block for ever, or never end.
+        # A pipe or device could block, or never end.
         regular = file.is_file()
         if regular:
             with file.open("rb") as opened:

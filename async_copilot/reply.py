@@ -138,7 +138,7 @@ class Reply(Answer):
 
         interval: seconds from one batch to the next at the least. The first one comes with
             the first text; a caller that takes longer than this gets the next one at once.
-        min_chars: a batch has at least this many characters, but for the last.
+        min_chars: a batch has at least this many characters, except the last one.
         limit: a batch has at most this many characters (code points), so that it fits into
             one message of a platform; it ends after a line or a word where one ends in its
             second half. None, the default: no limit.

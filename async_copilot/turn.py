@@ -39,7 +39,7 @@ def client_turn(
 ) -> Turn:
     """Return the turn that sends the history, in order, and the new messages after it.
 
-    Raises InvalidRequestError where there is no new message, or one without a role.
+    Raises InvalidRequestError for no new message, and for one without a role.
     """
     check_messages(new)
     messages, left_out = in_order([*history, *new], echo=echo)

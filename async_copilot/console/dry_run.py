@@ -26,7 +26,7 @@ class _CaughtError(Exception):
 
 
 async def shown_request(conversation: Conversation, message: Message) -> str:
-    """Return the request of a conversation's next turn, secrets struck out.
+    """Return the request of a conversation's next turn, with secrets masked.
 
     conversation: on a client whose session is a catching_session().
     """
@@ -57,6 +57,6 @@ def _shown(request: aiohttp.ClientRequest) -> str:
 
 
 def _masked(value: str) -> str:
-    """Return a header's value with all but a scheme such as Bearer struck out."""
+    """Return a header's value masked, except a scheme such as Bearer."""
     scheme, space, _ = value.rpartition(" ")
     return f"{scheme}{space}***" if scheme in ("Basic", "Bearer") else "***"

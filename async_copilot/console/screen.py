@@ -44,7 +44,7 @@ class Screen:
     """Writes at once what it is given.
 
     On a terminal a server's text is made safe here: its control characters are shown, not
-    obeyed, but for a CRLF, which is a line end. In a pipe or file an answer stays as it is,
+    obeyed, except a CRLF, which is a line end. In a pipe or file an answer stays as it is,
     to the last byte. A character that stdout cannot encode is replaced. An unusable stderr
     loses what is written to it; an unusable stdout raises OutputLostError.
 

@@ -108,7 +108,7 @@ class Providers:
         return Route(able[(self._turn[provider.name] - 1) % len(able)], provider)
 
     def _why(self, pool: FakeProvider) -> str:
-        """What a pool raises of which every provider failed: one failure is handed on as it is."""
+        """The error of a pool whose providers have all failed; one alone is raised as it is."""
         failures = [f"{name}: {self._named[name].raises}" for name in pool.pool]
         if len(failures) == 1:
             return self._named[pool.pool[0]].raises

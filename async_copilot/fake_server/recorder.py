@@ -1,7 +1,7 @@
 """A proxy that writes what a server really sent. I/O: aiohttp, and one file.
 
 In: requests, and the URL of a real server. Out: that server's answers, byte for byte, and a
-cassette of them (see ``cassette``). Keys and cookies are struck out of what is written: by
+cassette of them (see ``cassette``). Keys and cookies are masked in what is written: by
 header, by name in a query and in a JSON body, and by their value wherever it comes again.
 """
 
@@ -211,7 +211,7 @@ def _secrets(http: web.BaseRequest, upstream: aiohttp.ClientResponse) -> list[st
 
 
 def _harmless(value: Any, secrets: list[str], name: str = "") -> Any:
-    """A header, or the JSON of a request, with its secrets struck out."""
+    """A header, or the JSON of a request, with its secrets masked."""
     if isinstance(value, dict):
         return {key: _harmless(inner, secrets, str(key)) for key, inner in value.items()}
     if isinstance(value, list):

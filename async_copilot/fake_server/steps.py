@@ -26,7 +26,7 @@ class Head:
 class Send:
     """Bytes of the body. ``piece``: how many pieces of the answer end with them.
 
-    torn: they stand for an HTTP chunk of twice their length. naked: no HTTP chunk at all.
+    torn: they stand for an HTTP chunk of twice their length. naked: not in an HTTP chunk.
     """
 
     data: bytes

@@ -64,7 +64,7 @@ class Striking:
     def strike(self, mark: Mark, torn: bytes, sent: int) -> Generator[Step, None, bool]:
         """The steps of the faults at this mark; returns whether the answer is over.
 
-        torn: the next event, of which a fault may send a half. sent: how many pieces there were.
+        torn: the next event; a fault may send half of it. sent: how many pieces there were.
         """
         for fault in self.faults:
             if self.strikes(fault, mark, sent):

@@ -120,7 +120,7 @@ class Body:
             self._gave_way = self.arrived
 
     async def read(self) -> bytes:
-        """Return the next block, of which came() knows nothing yet.
+        """Return the next block; came() does not know of it yet.
 
         b"" at the end of the body, or where it broke: see failure. Cancelling loses no
         bytes: the next read() goes on.

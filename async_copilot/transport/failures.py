@@ -54,8 +54,8 @@ _TLS_RECORD = re.compile(r"\\x1[4-7]\\x03|\\x03\\x0[0-4]|[\x14-\x17]\x03")
 def translate(error: Exception, url: URL | None = None) -> CopilotError:
     """Return ours for an exception met on the way to url, or on the way back.
 
-    Raise it ``from`` the original, save for aiohttp.ClientResponseError: that one shows
-    the request's headers, and the key in them, in its repr.
+    Raise it ``from`` the original, except for aiohttp.ClientResponseError, whose repr shows
+    the request's headers, and the key in them.
     """
     where = "the server" if url is None else place(url)
     # Connector errors first: the one about a certificate is a ValueError too.

@@ -29,7 +29,7 @@ _NO_SECRET_BEHIND = frozenset(["budget", "count", "email", "id", "limit", "name"
 
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", " ": r"\+"}
 
-_SHORT = 8  # characters; a key such as "x" is struck out only where it stands alone
+_SHORT = 8  # characters; a key such as "x" is masked only where it stands alone
 _CUT = 8  # characters of a secret that an excerpt's end may have left over
 _LONG_CUT = 16  # as many in the middle of a text cannot be chance
 

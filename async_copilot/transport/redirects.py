@@ -56,6 +56,6 @@ def headers_for_strangers(headers: Headers, url: URL, target: URL, *, own: bool)
 
 def too_many(url: URL, last: URL) -> RedirectError:
     return RedirectError(
-        f"{place(url)} redirects more than {MAX_REDIRECTS} times, lastly to {place(last)}",
+        f"{place(url)} redirects more than {MAX_REDIRECTS} times, the last one to {place(last)}",
         hint=Hint("give the final URL as {option}", "base_url"),
     )

@@ -198,7 +198,7 @@ class Answer:
         return f"{self.id} {created}"
 
     def absorb(self, chunk: ChatChunk) -> None:
-        """Take in a chunk, but for the text of choice 0, which counts when handed out."""
+        """Add a chunk, except the text of choice 0, which counts when it is handed out."""
         if chunk.plain:
             return
         if chunk.index not in self._choices:

@@ -322,7 +322,7 @@ class Calls:
         )
 
     def repeat(self, deltas: Sequence[ToolCallDelta]) -> None:
-        """Take in the calls of a whole message, of which some or all are known."""
+        """Add the calls of a whole message; some or all of them are known."""
         for place, delta in enumerate(deltas):
             call = self._by_id.get(delta.id or "")
             if call is None and place < len(self._all):

@@ -62,7 +62,7 @@ def _read_only(cls: type[T]) -> type[T]:
 class ChatChunk:
     """What one event says about one choice; absent text is "", all else absent is None.
 
-    content, reasoning, refusal: pieces of text, none of which was said before.
+    content, reasoning, refusal: new pieces of text; repeated ones are left out.
     index: the choice, 0 for the first; chunks about no choice (usage alone) have 0 too.
         With one choice asked for it is 0, whatever index the server gives it.
     usage: the server's own object, token counts in it.

@@ -1,8 +1,8 @@
 """A content or reasoning of any type in, its text out. No I/O.
 
 Text is a str nearly always. A number is a token that became one on its way; lists and
-objects are parts, of which Mistral, Gemini, LiteLLM and OpenRouter each have their own.
-What cannot be read as text is MalformedDataError: it would be missing in silence.
+objects are parts; Mistral, Gemini, LiteLLM and OpenRouter each have their own kinds.
+What cannot be read as text raises MalformedDataError: skipped, it would be lost silently.
 """
 
 from __future__ import annotations

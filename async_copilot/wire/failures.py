@@ -153,7 +153,7 @@ def read_error(event: dict[str, Any], *, named_error: bool = False) -> ServerErr
 
 
 def _is_empty(error: Any) -> bool:
-    """True for what says that there is no error: nothing, false, or an object of nothing."""
+    """True for a value that means no error: null, false, or an object of such values."""
     if isinstance(error, dict):
         return all(not value or value in _EMPTY for value in list(error.values())[:_MANY])
     return not error or error in _EMPTY

@@ -82,8 +82,8 @@ class Fields:
     ) -> None:
         """Take in the fields of one event.
 
-        skip: names that are dealt with elsewhere.  first: names of which the first value
-        counts.  whole: the fields repeat what came before, and may go on with it.
+        skip: names that are dealt with elsewhere.  first: names whose first value counts.
+        whole: the fields repeat what came before, and may go on with it.
         """
         values = self._values
         for name, value in fields.items():

@@ -7,7 +7,7 @@ from .text import BOM, EXCERPT, excerpt, visible
 
 __all__ = ["BodyForm", "type_name"]
 
-_FIRST = 64  # bytes, of which blanks before a document take a few
+_FIRST = 64  # bytes; a document may begin with a few blanks
 
 
 class BodyForm:

@@ -18,9 +18,10 @@ _HEAD = 64  # characters of a text by which it is known again
 
 
 class _Text:
-    """A text so far, of which its length, its beginning and its last piece are kept.
+    """The length, the beginning and the last piece of a text so far.
 
-    Not the text itself: content_deltas() keeps none. That is enough to know it again.
+    That is enough to recognise the text. The text itself is not kept: content_deltas()
+    keeps none.
     """
 
     __slots__ = ("head", "size", "tail")
@@ -205,7 +206,7 @@ def _place(call: ToolCallDelta, number: int) -> tuple[int | None, str | None]:
 
 
 def _without_repeats(chunk: ChatChunk, choice: _Choice) -> ChatChunk:
-    """Return of a whole message what it has beyond what was said before it.
+    """Return what a whole message has beyond what was said before it.
 
     Where everything came as messages, these are pieces, unless one begins with all of
     the others. After deltas a message is a piece only in the middle of the answer, and

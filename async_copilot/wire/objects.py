@@ -60,8 +60,8 @@ def read_object(data: Bytes | str) -> dict[str, Any]:
     """Decode one JSON object; the one object in a list (Gemini's errors) counts too.
 
     orjson refuses NaN, raw control characters, lone surrogates and invalid UTF-8, all
-    of which were seen on the wire; the standard library reads them, at a tenth of the
-    speed. Lone surrogates stay in the strings. Raises MalformedDataError.
+    seen on the wire; the standard library reads them, at a tenth of the speed. Lone
+    surrogates stay in the strings. Raises MalformedDataError.
     """
     if is_heavy(data):
         raise malformed(data, f"of more than {_OBJECTS:,} objects or {_VALUES:,} values")

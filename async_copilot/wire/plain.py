@@ -76,7 +76,7 @@ def _after_large(decoder: SSEDecoder, lines: bytearray) -> Sequence[Bytes] | Non
 
 
 class PlainDelta:
-    """What the plain deltas of one stream look like: all alike but for their text.
+    """What the plain deltas of one stream look like: all alike except for their text.
 
     Of one such event, read the exact way, these forms are kept:
 

@@ -210,7 +210,7 @@ class ServerMemory:
     # ------------------------------------------------------------------ saved
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the state, fit for JSON, but for the handle."""
+        """Return the state without the handle, fit for JSON."""
         names = ("place", "answered", "system", "known", "begun", "pool", "restarts")
         return {name: getattr(self, name) for name in names}
 

@@ -1,4 +1,4 @@
-"""Secrets are struck out however they are written; words are left alone."""
+"""Secrets are masked however they are written; words are left alone."""
 
 from __future__ import annotations
 
