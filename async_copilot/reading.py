@@ -57,13 +57,13 @@ class Source(Protocol):
         """Keep no more of the request than mask() needs: it is not sent again."""
 
     def mask(self, error: CopilotError) -> None:
-        """Strike the request's secrets out of what an error says."""
+        """Mask the request's secrets in what an error says."""
 
 
 class Reading:
     """Reads one reply from its source, which it fills on the way.
 
-    block: the body's own block(): who awaits it calls broken() for an exception.
+    block: the body's own block(); whoever awaits it calls broken() when it raises.
     pieces: where text goes when it is handed out.
     over: no further block can change the answer: conclude() is next.
     left: everything was given back; nothing of the reply changes any more.
