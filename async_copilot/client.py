@@ -6,7 +6,7 @@ import platform
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, Never, NoReturn, Self
 
 import aiohttp
 from yarl import URL
@@ -23,6 +23,7 @@ from .options import (
     check_call,
     check_messages,
     check_options,
+    refuse_options,
     request_fields,
 )
 from .reading import Reading, Settle
@@ -90,9 +91,11 @@ class CopilotClient:
         client), an aiohttp.Fingerprint, or False to check no certificate. True, the
         default, checks with the authorities of the machine, or those of SSL_CERT_FILE.
 
-    Raises InvalidRequestError for options that cannot work. The environment's proxies
-    (``http_proxy``, ``https_proxy``, ``all_proxy``, ``no_proxy``) are used, but not for
-    loopback addresses; ``~/.netrc`` is not read. A session of yours decides for itself.
+    Raises InvalidRequestError for options that cannot work, and for those of other libraries
+    (``timeout``, ``default_headers``, ``verify``), with the right spelling. The
+    environment's proxies (``http_proxy``, ``https_proxy``, ``all_proxy``, ``no_proxy``) are
+    used, but not for loopback addresses; ``~/.netrc`` is not read. A session of yours decides
+    for itself.
     Connections of a session of its own are probed in long silences (TCP keep-alive), so
     that no router forgets them.
     """
@@ -114,7 +117,9 @@ class CopilotClient:
         max_connections: int = 0,
         observer: Observer | None = None,
         ssl: TLS = True,
+        **others: Never,
     ) -> None:
+        refuse_options(others)
         check_options(
             api_key=api_key,
             model=model,
@@ -183,7 +188,8 @@ class CopilotClient:
             None is not sent. ``stream=False`` asks for the answer in one piece, which comes
             as one delta. Names that mean an option, here or in other libraries
             (``timeout``, ``system``, ``extra_headers``), are refused.
-            ``response_format`` may be a class or a JSON schema, see ``Reply.parsed``.
+            ``response_format`` may be a class, a TypeAdapter or a JSON schema, see
+            ``Reply.parsed``.
         extra: fields of any name, such as g4f's own ``{"timeout": 60}``.
 
         Raises UsageError at once; ConnectionFailedError, ClockError, HTTPStatusError,

@@ -6,9 +6,11 @@ is reported where it is given, and an option never becomes a field of the reques
 
 from __future__ import annotations
 
+import difflib
 import enum
+import re
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -27,6 +29,7 @@ __all__ = [
     "check_call",
     "check_messages",
     "check_options",
+    "refuse_options",
     "request_fields",
 ]
 
@@ -173,27 +176,47 @@ _INSTEAD = {
     "give it to client.conversation({name}=...)": (
         "echo_reasoning keep_partial max_transcript memory"
     ),
-    'give it to client.conversation(system=...), or as a message {"role": "system", ...}': "system",
+    'give it to client.conversation(system=...), or as a message {"role": "system", ...}': (
+        "instructions system system_message system_prompt"
+    ),
     "Conversation.from_dict() goes on with a saved one; client.stream() takes a list": "history",
     "use timeouts=, such as timeouts=Timeouts(total=30)": (
-        "connect_timeout read_timeout request_timeout timeout total_timeout"
+        "after_finish conn_timeout connect connect_timeout first_text read_timeout request_timeout "
+        "silence sock_connect sock_read stall stream_timeout timeout timeout_seconds total "
+        "total_timeout"
     ),
-    "use max_retries=": "max_retry num_retries retries retry",
-    "use headers=": "default_headers extra_headers header idempotency_key",
-    "use observer=": "callback callbacks event_hooks hooks",
+    "use max_retries=": (
+        "max_attempts max_retry num_retries retries retry retry_attempts retry_on retry_policy"
+    ),
+    "use headers=": "default_headers extra_headers header idempotency_key user_agent",
+    'use headers={"OpenAI-Organization": ..., "OpenAI-Project": ...}': "organization project",
+    "use observer=": "callback callbacks event_hooks hooks on_token trace_configs",
     "use response_format=": "response_model",
     "give fields by name, or extra={...}": "body data extra_body json",
-    "put a query into base_url": "default_query extra_query params query",
-    "give it as the first argument": "message messages",
-    "give it to CopilotClient(base_url=...)": "api_base azure_endpoint url",
-    "give it to CopilotClient(ssl=...)": "ca_bundle cert ssl_context verify verify_ssl",
-    "give it to an aiohttp.ClientSession, and that to CopilotClient(session=...)": (
-        "allow_redirects auth auto_decompress connector cookies follow_redirects http_client "
-        "max_redirects proxies proxy proxy_auth proxy_headers raise_for_status read_bufsize "
-        "trace_request_ctx trust_env"
+    "put a query into base_url": "api_version default_query extra_query params query",
+    "give it as the first argument of a call": "message messages",
+    "give it to CopilotClient(api_key=...)": (
+        "access_token azure_ad_token azure_ad_token_provider bearer bearer_token token"
+    ),
+    "give it to CopilotClient(base_url=...)": (
+        "api_base azure_deployment azure_endpoint endpoint host openai_api_base url"
+    ),
+    "give it to CopilotClient(ssl=...)": (
+        "ca_bundle cafile cert fingerprint insecure server_hostname ssl_context ssl_verify verify "
+        "verify_ssl"
+    ),
+    "give it to CopilotClient(max_connections=...)": "limit_per_host limits pool_limits",
+    "use the logger async_copilot, by logging.getLogger()": "log_level logger",
+    "give it to an aiohttp.ClientSession, give that to CopilotClient(session=...)": (
+        "allow_redirects auth auto_decompress client connector connector_owner cookie_jar cookies "
+        "follow_redirects http1 http2 http_client keepalive_timeout local_addr loop max_field_size "
+        "max_line_size max_redirects middlewares mounts proxies proxy proxy_auth proxy_headers "
+        "raise_for_status read_bufsize request_class response_class skip_auto_headers "
+        "trace_request_ctx transport trust_env use_proxy"
     ),
 }
 _NOT_ON_A_CALL = {name: fix for fix, names in _INSTEAD.items() for name in names.split()}
+_OF_A_CLIENT = re.compile(r"give (?:it|that) to CopilotClient\((\w+=)\.\.\.\)")
 
 
 def check_call(options: Mapping[str, Any]) -> None:
@@ -212,6 +235,17 @@ def check_call(options: Mapping[str, Any]) -> None:
                 f"{name} is not an option of a request",
                 hint=Hint(f'{fix}. A field of this name is sent by extra={{"{name}": ...}}'),
             )
+
+
+def refuse_options(names: Iterable[str]) -> None:
+    """Raise InvalidRequestError for the first of what a client has no option for."""
+    for name in names:
+        fix = "give a field of the request to each call, or to client.conversation()"
+        if name in _NOT_ON_A_CALL:
+            fix = _OF_A_CLIENT.sub(r"use \1", _NOT_ON_A_CALL[name].replace("{name}", name))
+        elif near := difflib.get_close_matches(name, ["base_url", *_RULES], n=1):
+            fix = f"did you mean {near[0]}=?"
+        raise InvalidRequestError(f"CopilotClient() has no option {name}", hint=Hint(fix))
 
 
 def check_messages(messages: Sequence[Mapping[str, Any]]) -> None:

@@ -172,7 +172,8 @@ class Reply(Answer):
         """The whole answer as ``response_format`` wants it: an instance, or a JSON value.
 
         ``response_format=Person``, a class of pydantic's or another with
-        ``model_json_schema()``, gives a Person; a JSON schema gives what fits it.
+        ``model_json_schema()``, gives a Person; ``pydantic.TypeAdapter(list[Person])`` a list
+        of them; a JSON schema gives what fits it; ``{"type": "text"}`` and the like the text.
 
         Raises AnswerFormatError, with the text in ``body``, where the answer is something
         else; TruncatedError where it was cut off, by the limit of tokens

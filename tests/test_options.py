@@ -181,6 +181,17 @@ MISPLACED: dict[str, tuple[Any, str]] = {
     "api_base": ("http://127.0.0.1:9", r"CopilotClient\(base_url=...\)"),
     "response_model": (dict, "use response_format="),
     "callbacks": ([], "use observer="),
+    "stream_timeout": (5, r"timeouts=Timeouts\("),
+    "silence": (5, r"timeouts=Timeouts\("),
+    "sock_read": (5, r"timeouts=Timeouts\("),
+    "organization": ("us", r"headers=\{\"OpenAI-Organization"),
+    "system_prompt": ("Be brief.", r"client.conversation\(system=...\)"),
+    "api_version": ("2024-10-21", "base_url"),
+    "azure_ad_token": ("key", r"CopilotClient\(api_key=...\)"),
+    "ssl_verify": (False, r"CopilotClient\(ssl=...\)"),
+    "limits": (5, r"CopilotClient\(max_connections=...\)"),
+    "http2": (True, "ClientSession"),
+    "logger": (None, "logger async_copilot"),
 }
 
 
@@ -202,6 +213,32 @@ async def test_an_option_that_belongs_elsewhere_is_refused_with_its_place(name: 
                 await call()
             assert f'extra={{"{name}": ...}}' in str(caught.value)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"),
+    [
+        ("timeout", r"use timeouts=, such as timeouts=Timeouts\(total=30\)"),
+        ("default_headers", "use headers="),
+        ("organization", r"use headers=\{"),
+        ("verify", "use ssl="),
+        ("http_client", "give it to an aiohttp.ClientSession, use session="),
+        ("limits", "use max_connections="),
+        ("api_base", "use base_url="),
+        ("default_query", "put a query into base_url"),
+        ("system", r"client.conversation\(system=...\)"),
+        ("keep_partial", r"client.conversation\(keep_partial=...\)"),
+        ("messages", "first argument of a call"),
+        ("temperature", r"to each call, or to client.conversation\(\)"),
+        ("modle", r"did you mean model=\?"),
+        ("base_ulr", r"did you mean base_url=\?"),
+    ],
+)
+def test_what_is_not_an_option_of_the_client_is_told_with_its_place(name: str, fix: str) -> None:
+    with pytest.raises(
+        InvalidRequestError, match=rf"^CopilotClient\(\) has no option {name}; .*{fix}"
+    ):
+        CopilotClient(**{name: None})  # type: ignore[arg-type]  # that is the test
 
 
 def test_every_option_of_the_client_that_no_call_takes_is_refused_on_one() -> None:

@@ -114,7 +114,25 @@ async def test_the_apis_own_form_goes_out_untouched(own: dict[str, Any]) -> None
     assert sent == own
 
 
-@pytest.mark.parametrize("wrong", [5, "json", [SCHEMA], Person("Ann", 3), int, dict])
+class Broken(Person):
+    @classmethod
+    def model_json_schema(cls) -> dict[str, Any]:
+        raise RuntimeError("cannot write\nCallable")
+
+
+async def test_a_class_that_has_no_schema_after_all_is_refused() -> None:
+    async with CopilotClient() as client:
+        with pytest.raises(InvalidRequestError, match=r"Broken.* JSON schema: cannot write; Call"):
+            client.stream("Hi", response_format=Broken)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *(5, "json", [SCHEMA], Person("Ann", 3), int, dict, list[Person]),
+        *({}, {"name": "x", "schema": SCHEMA}, {"type": 5}),
+    ],
+)
 async def test_what_is_no_format_is_refused(wrong: Any) -> None:
     async with FakeServer() as server, CopilotClient(base_url=server.url) as client:
         with pytest.raises(InvalidRequestError, match="model_json_schema"):
@@ -141,14 +159,52 @@ async def test_a_class_comes_back_as_its_instance(kind: type[Person]) -> None:
 
 @pytest.mark.parametrize(
     "wanted",
-    [SCHEMA, {"type": "json_object"}, {"type": "json_schema", "json_schema": {"schema": SCHEMA}}],
+    [
+        SCHEMA,
+        {"type": "json_object"},
+        {"type": "json_object", "schema": SCHEMA},  # llama.cpp
+        {"type": "json_schema", "json_schema": {"schema": SCHEMA}},
+        {"type": "json_schema", "json_schema": 5},
+    ],
 )
 async def test_a_schema_comes_back_as_a_value(wanted: dict[str, Any]) -> None:
     reply, _ = await asked(ANN, wanted)
     assert reply.parsed == {"name": "Ann", "age": 30}
 
 
-@pytest.mark.parametrize("text", [f"\n {ANN}\n", f"```json\n{ANN}\n```", f"```\n{ANN}```\n"])
+class Adapter:
+    """What pydantic's TypeAdapter has, for a list of persons."""
+
+    def json_schema(self) -> dict[str, Any]:
+        return {"type": "array", "items": Person.model_json_schema()}
+
+    def validate_json(self, text: str) -> list[Person]:
+        return [Person(**value) for value in json.loads(text)]
+
+
+async def test_an_adapter_stands_for_any_other_type() -> None:
+    reply, sent = await asked(f"```json\n[{ANN}]```", Adapter())
+    assert reply.parsed == [Person("Ann", 30)]
+    assert sent["json_schema"]["name"] == "answer"
+    assert sent["json_schema"]["schema"]["items"]["required"] == ["name", "age"]
+    reply, _ = await asked("[{}]", Adapter())
+    with pytest.raises(AnswerFormatError, match="the answer is not what response_format asks for"):
+        _ = reply.parsed
+
+
+@pytest.mark.parametrize("wanted", [{"type": "text"}, {"type": "grammar", "grammar": "x"}])
+async def test_a_format_that_is_not_json_gives_the_text(wanted: dict[str, Any]) -> None:
+    reply, _ = await asked(" not JSON ", wanted)
+    assert reply.parsed == " not JSON "
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(f"\n {ANN}\n", f"\ufeff{ANN}", f"```json\n{ANN}\n```", f"```\n{ANN}```\n"),
+        *(f"```{ANN}```", f"``` JSON {ANN}```", f"~~~json5\r\n{ANN}\r\n~~~"),
+    ],
+)
 async def test_space_and_a_fence_around_the_value_do_not_matter(text: str) -> None:
     reply, _ = await asked(text, Person)
     assert reply.parsed == Person("Ann", 30)
@@ -183,6 +239,8 @@ async def test_a_conversations_turn_and_a_response_of_yours_have_it_too() -> Non
         ('["Ann"]', Person, "the answer is not object"),
         ("[" * 100_000, SCHEMA, "not Some person"),
         ("```", SCHEMA, "Expecting value"),
+        ('{"name": "Ann", "age": NaN}', Person, "NaN is not JSON"),
+        ("5", {"type": "json_object"}, "the answer is not what response_format asks for"),
     ],
 )
 async def test_an_answer_that_does_not_fit_is_told_with_its_text(
@@ -210,6 +268,12 @@ async def test_an_answer_that_reached_its_longest_length_is_cut(wanted: Any) -> 
     assert caught.value.reply is reply
     assert caught.value.body == ANN[:12]
     assert repr(ANN[:12]) in str(caught.value)
+
+
+async def test_an_answer_that_a_filter_stopped_is_cut() -> None:
+    reply, _ = await asked(FakeAnswer(ANN[:12], finish_reason="content_filter"), Person)
+    with pytest.raises(TruncatedError, match="cut off by the server's filter after 12"):
+        _ = reply.parsed
 
 
 async def test_a_cut_off_answer_is_not_parsed_even_where_it_is_accepted() -> None:

@@ -92,7 +92,7 @@ def another_server() -> CopilotClient:
     CopilotClient(memory="both")  # type: ignore[arg-type]
     CopilotClient(model=5)  # type: ignore[arg-type]
     CopilotClient(timeouts=30)  # type: ignore[arg-type]
-    CopilotClient(timeout=30)  # type: ignore[call-arg]
+    CopilotClient(timeout=30)  # type: ignore[arg-type]
     return CopilotClient(
         base_url="http://localhost:11434/v1", model="llama3", provider=None, memory="client"
     )

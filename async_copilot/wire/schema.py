@@ -38,7 +38,17 @@ _BOUNDS: dict[str, tuple[str, Callable[[Any, Any], bool]]] = {
     "maxItems": ("array", lambda value, bound: len(value) <= bound),
 }
 _KEYWORDS = frozenset(
-    {"$defs", "$ref", "$schema", "allOf", "anyOf", "const", "enum", "items", "oneOf", "properties"}
+    {
+        *("$defs", "$ref", "$schema", "additionalProperties", "allOf", "anyOf", "const", "enum"),
+        *("items", "not", "oneOf", "patternProperties", "prefixItems", "properties", "required"),
+    }
+)
+# What the strict mode does not know (OpenAI, "Structured model outputs", "Supported schemas").
+_NOT_STRICT = frozenset(
+    {
+        *("allOf", "contains", "dependentRequired", "dependentSchemas", "else", "if", "not"),
+        *("oneOf", "patternProperties", "prefixItems", "propertyNames", "then", "uniqueItems"),
+    }
 )
 
 
@@ -47,7 +57,7 @@ def is_schema(value: Schema) -> bool:
     kind = value.get("type")
     if kind is None:
         return not _KEYWORDS.isdisjoint(value)
-    return isinstance(kind, list) or kind in _TYPES
+    return isinstance(kind, list) or (isinstance(kind, str) and kind in _TYPES)
 
 
 # ------------------------------------------------------------------ does a value fit
@@ -137,8 +147,9 @@ def _target(root: Schema, reference: Any) -> Any:
 def strict_schema(schema: Schema) -> dict[str, Any]:
     """Return the schema as the API's strict mode wants it, which then guarantees the form.
 
-    Every object names all its properties as required and allows no others, unless it says
-    which; no defaults; nothing beside a ``$ref``, which the whole is not.
+    Every object with properties names them all as required and allows no others, unless it
+    says which; no defaults; ``anyOf`` in place of ``oneOf``; nothing beside a ``$ref``, which
+    the whole is not.
     """
     whole = _target(schema, schema["$ref"]) if "$ref" in schema else None
     if isinstance(whole, Mapping) and whole is not schema:
@@ -152,10 +163,19 @@ def _strict(schema: Any) -> Any:
         return [_strict(part) for part in schema]
     if not isinstance(schema, Mapping):
         return schema
-    strict = {name: _strict_part(name, part) for name, part in schema.items() if name != "default"}
-    if "properties" in strict or strict.get("type") == "object":
+    strict = {
+        name: _strict_part(name, part)
+        for name, part in schema.items()
+        if name not in ("default", "discriminator")
+    }
+    if isinstance(names := strict.get("properties"), dict):
         strict.setdefault("additionalProperties", False)
-        strict["required"] = list(strict.get("properties", ()))
+        if "required" not in strict or set(strict["required"]) != set(names):
+            strict["required"] = list(names)
+    for word in ("oneOf", "allOf"):  # pydantic's, for a union with a tag, and for one class
+        parts = strict.get(word, ())
+        if parts and "anyOf" not in strict and (word == "oneOf" or len(parts) == 1):
+            strict["anyOf"] = strict.pop(word)
     if "$ref" in strict and len(strict) > 1:
         strict["anyOf"] = [{"$ref": strict.pop("$ref")}]
     return strict
@@ -171,12 +191,28 @@ def _strict_part(name: str, part: Any) -> Any:
 
 def is_strict(schema: Schema) -> bool:
     """True for a schema that the strict mode takes as it is."""
-    return bool(strict_schema(schema) == schema) and not _is_open(schema)
+    try:
+        return bool(strict_schema(schema) == schema) and not _is_open(schema)
+    except (AttributeError, KeyError, TypeError):  # not a schema; its server will say so
+        return False
+
+
+_SAYING = frozenset({"type", "properties", "items", "$ref", "anyOf", "enum", "const"})
 
 
 def _is_open(schema: Any) -> bool:
-    if isinstance(schema, Mapping):
-        if schema.get("additionalProperties", False) is not False:
-            return True
-        return any(map(_is_open, schema.values()))
-    return isinstance(schema, list) and any(map(_is_open, schema))
+    """True where a schema leaves open what the strict mode wants to be told."""
+    if not isinstance(schema, Mapping) or not _NOT_STRICT.isdisjoint(schema):
+        return True
+    if schema.keys().isdisjoint(_SAYING):
+        return True
+    kinds = schema.get("type", "object" if "properties" in schema else "")
+    kinds = [kinds] if isinstance(kinds, str) else kinds
+    if "object" in kinds and ("properties" not in schema or schema["additionalProperties"]):
+        return True
+    if "array" in kinds and "items" not in schema:
+        return True
+    parts = [schema["items"]] if "items" in schema else []
+    for name in ("properties", "$defs", "definitions"):
+        parts += schema.get(name, {}).values()
+    return any(map(_is_open, [*parts, *schema.get("anyOf", ())]))

@@ -94,6 +94,8 @@ def test_a_schema_that_leads_to_itself_and_a_deep_value_come_to_an_end() -> None
         ({"type": "json_object"}, False),
         ({"type": "json_schema", "json_schema": {"schema": {}}}, False),
         ({"type": "text"}, False),
+        ({"not": {"type": "null"}}, True),
+        ({"type": {}}, False),
         ({}, False),
     ],
 )
@@ -101,7 +103,7 @@ def test_a_schema_is_told_from_the_apis_own_form(given: dict[str, Any], schema: 
     assert is_schema(given) is schema
 
 
-EMPTY = {"type": "object", "additionalProperties": False, "required": []}
+EMPTY = {"type": "object", "properties": {}, "additionalProperties": False, "required": []}
 STRICT: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
         {"type": "object", "properties": {"a": {"type": "string", "default": "x"}}},
@@ -128,10 +130,20 @@ STRICT: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"items": {"$ref": "#/$defs/A", "description": "an A"}},
         {"items": {"description": "an A", "anyOf": [{"$ref": "#/$defs/A"}]}},
     ),
-    ({"anyOf": [{"type": "object"}]}, {"anyOf": [EMPTY]}),
+    ({"anyOf": [{"type": "object", "properties": {}}]}, {"anyOf": [EMPTY]}),
+    ({"oneOf": [EMPTY], "discriminator": {"propertyName": "kind"}}, {"anyOf": [EMPTY]}),
+    ({"allOf": [{"$ref": "#/$defs/A"}]}, {"anyOf": [{"$ref": "#/$defs/A"}]}),
+    (
+        {"type": "object", "properties": {"b": EMPTY, "a": EMPTY}, "required": ["a", "b"]},
+        {
+            **EMPTY,
+            "properties": {"b": EMPTY, "a": EMPTY},
+            "required": ["a", "b"],
+        },
+    ),
     ({"items": {"$ref": "#"}}, {"items": {"$ref": "#"}}),
     (
-        {"$defs": {"A": {"type": "object"}}, "$ref": "#/$defs/A"},
+        {"$defs": {"A": {"type": "object", "properties": {}}}, "$ref": "#/$defs/A"},
         {"$defs": {"A": EMPTY}, **EMPTY},
     ),
 ]
@@ -146,8 +158,31 @@ def test_a_schema_made_strict(given: dict[str, Any], strict: dict[str, Any]) -> 
     assert repr(given) == before, "the caller's schema stays as it is"
 
 
-def test_a_schema_with_free_keys_cannot_be_strict() -> None:
-    free = {"type": "object", "additionalProperties": {"type": "integer"}}
-    assert not is_strict(strict_schema(free))
-    assert not is_strict({"items": [{"additionalProperties": True}]})
-    assert not is_strict({"type": "object", "properties": {"a": {}}})
+@pytest.mark.parametrize(
+    "free",
+    [
+        {"type": "object", "additionalProperties": {"type": "integer"}},
+        {"type": "object"},
+        {"type": ["object", "null"]},
+        {"type": "array"},
+        {"type": "array", "items": {}},
+        {"type": "array", "prefixItems": [{"type": "integer"}], "items": {"type": "null"}},
+        {"type": "array", "items": {"type": "integer"}, "uniqueItems": True},
+        {"type": "string", "not": {"const": "a"}},
+        {"allOf": [{"type": "string"}, {"minLength": 1}]},
+        {"$defs": {"A": {"type": "object"}}, "$ref": "#/$defs/A/properties"},
+        {"description": "anything"},
+        True,
+    ],
+)
+def test_what_the_strict_mode_does_not_know_is_sent_without_it(free: Any) -> None:
+    for name in ("properties", "not", "items"):  # names of the caller's, too
+        schema = strict_schema({"type": "object", "properties": {name: free}})
+        assert schema["required"] == [name]
+        assert not is_strict(schema)
+    assert is_strict(strict_schema({"type": "object", "properties": {"not": {"type": "null"}}}))
+
+
+@pytest.mark.parametrize("odd", [{"type": 5}, {"properties": 5}, {"type": "object", "anyOf": 5}])
+def test_what_is_not_a_schema_is_left_to_its_server(odd: dict[str, Any]) -> None:
+    assert not is_strict(odd)
