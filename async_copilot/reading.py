@@ -45,7 +45,7 @@ class Source(Protocol):
         """
 
     def pause(self, failure: CopilotError, retries: int) -> float | None:
-        """Return the seconds to wait before another attempt; None where there is to be none."""
+        """Return the seconds to wait before another attempt, or None for no other attempt."""
 
     async def wait(self, seconds: float) -> None:
         """Wait before another attempt. Raises what abort() was given meanwhile."""
@@ -61,7 +61,7 @@ class Source(Protocol):
 
 
 class Reading:
-    """Reads one reply from its source, which it fills on the way.
+    """Reads one reply from its source, and fills the reply on the way.
 
     block: the body's own block(); whoever awaits it calls broken() when it raises.
     pieces: where text goes when it is handed out.
@@ -210,7 +210,7 @@ class Reading:
         return self._body.broken(error)
 
     async def next_block(self) -> bytes:
-        """Return the next block, of another body where need be; b"" ends the answer."""
+        """Return the next block, of another body if this one broke; b"" ends the answer."""
         return await self._body.read() or await self.again()
 
     async def again(self) -> bytes:
@@ -276,7 +276,7 @@ class Reading:
         return items
 
     def _hand_out(self, *, told: bool) -> None:
-        """Note that items go to the reader: what told something is not asked for again."""
+        """Note that items go to the reader; once they say something, nothing is sent again."""
         # A chunk that holds no more than a role may come twice; text may not.
         if told and not self._handed_out:
             self._handed_out = True
@@ -297,7 +297,7 @@ class Reading:
         self._body.clock.stop(self._body.arrived, silent=silent)
 
     def _note(self, decoder: DeltaDecoder, items: list[Any]) -> None:
-        """Keep the clocks and the timing up with a block."""
+        """Update the clocks and the timing after a block."""
         reply, body = self.reply, self._body
         for chunk in decoder.told:
             reply.absorb(chunk)
@@ -320,7 +320,7 @@ class Reading:
             self._timing.chunks = decoder.events
 
     def _note_text(self) -> None:
-        """Keep the timing up with text that has come."""
+        """Update the timing after text that has come."""
         timing, body = self._timing, self._body
         timing.bytes = body.bytes
         timing.chunks = self._decoder.events

@@ -48,7 +48,7 @@ HEADERS = 1000  # aiohttp's 128 are fewer than a chain of gateways adds
 TLS = bool | tls.SSLContext | aiohttp.Fingerprint
 
 Replaced = Callable[[CopilotError], None]
-"""Told of each pooled connection that was not fit, in whose place another one is used."""
+"""Called for each pooled connection that could not be used and was replaced."""
 
 
 def _nobody(_: CopilotError) -> None:
@@ -154,7 +154,7 @@ class Exchange:
         return place(self._url)
 
     def pause(self, failure: CopilotError, retries: int) -> float | None:
-        """Return the seconds before another attempt; None where there is to be none."""
+        """Return the seconds before another attempt, or None for no other attempt."""
         if self._clock is not None:  # which went on in the body
             self._spent = self._clock.spent
         if not may_retry(failure) or retries >= self._max_retries:
@@ -200,7 +200,7 @@ class Exchange:
         self._body = b""
 
     def mask(self, error: CopilotError) -> None:
-        """Strike the request's secrets out of what an error says."""
+        """Mask the request's secrets in what an error says."""
         self._mask().error(error)
 
     def _mask(self) -> Mask:
@@ -332,7 +332,7 @@ class Exchange:
     def _queues(self) -> bool:
         """True for a session with a limit of connections, which may hold a request back.
 
-        There aiohttp's own clock must do, which leaves out looking up the name.
+        Then only aiohttp's own timeout of connecting can be used; it leaves out the DNS lookup.
         """
         connector = self._session.connector
         return connector is None or bool(connector.limit or connector.limit_per_host)

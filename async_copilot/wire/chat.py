@@ -3,8 +3,8 @@
 Shapes from the OpenAI API reference ("The chat completion chunk object") and from what
 g4f, LiteLLM, llama.cpp, vLLM, Ollama, OpenRouter, DeepSeek, Groq, Mistral, Azure and
 Gemini's compatible endpoint are documented or were measured to send. Reading is tolerant:
-an odd type is read where its meaning is plain. Text that cannot be read is
-MalformedDataError, since it would be missing from the answer in silence; everything else
+an odd type is read where its meaning is plain. Text that cannot be read raises
+MalformedDataError, since skipped text would be lost silently; everything else
 of an odd type counts as absent, and stays in ``raw``.
 """
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 # A request's n is at most 128 (OpenAI). One event of 8 MiB could hold three million choices.
 MAX_CHOICES = 128
-# A tool list has at most 128 functions (OpenAI); a model that calls each twice is at work.
+# A tool list has at most 128 functions (OpenAI); a model may call each of them twice.
 MAX_CALLS = 256
 
 

@@ -257,7 +257,7 @@ class PlainDelta:
         )
 
     def agrees_with(self, event: dict[str, Any]) -> bool:
-        """False for an event that tells another value than this form, which says it no more.
+        """False for an event with another value than this form has for the same field.
 
         The last value of a field counts. One that was told outside of this form would be
         hidden by the short cut when the form comes again.
@@ -303,7 +303,7 @@ def _agree(mine: dict[str, Any], its: dict[str, Any], aside: frozenset[str]) -> 
 
 
 def _adds_up(chunk: ChatChunk) -> bool:
-    """True where hearing the same twice is more than hearing it once (lists, text in pieces)."""
+    """True if a chunk that is repeated adds something again (lists, text in pieces)."""
     once, twice = Answer(), Answer()
     once.absorb(chunk)
     twice.absorb(chunk)
