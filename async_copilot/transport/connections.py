@@ -15,6 +15,7 @@ import socket
 import struct
 import sys
 from collections.abc import MutableSet
+from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -44,6 +45,62 @@ def used_connections(session: aiohttp.ClientSession) -> MutableSet[Any]:
     return found
 
 
+class Listener(asyncio.Protocol):
+    """In the place of a connection's protocol while it waits: it notes the bytes that come.
+
+    aiohttp reads half a head that nobody asked for and says nothing of it; nor does it say,
+    of a connection that was reset, whether an answer had begun.
+
+    asked: a request went out, so what comes is its answer. Else the connection is idle.
+    heard: bytes came.
+    """
+
+    __slots__ = ("_protocol", "_transport", "asked", "heard")
+
+    def __init__(self, protocol: Any, transport: Any) -> None:
+        self._protocol = protocol
+        self._transport = transport
+        self.asked = False
+        self.heard = False
+
+    def data_received(self, data: bytes) -> None:
+        self.heard = True
+        if self.asked:
+            self._leave()
+        self._protocol.data_received(data)
+        # A whole head is the protocol's to tell of, or answers another user of the session.
+        if not self.asked and self._protocol.should_close:
+            self._leave()
+
+    def _leave(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.set_protocol(self._protocol)
+
+    def eof_received(self) -> bool | None:
+        keep_open: bool | None = self._protocol.eof_received()
+        return keep_open
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._protocol.connection_lost(error)
+
+    def pause_writing(self) -> None:
+        self._protocol.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._protocol.resume_writing()
+
+
+def _listen(protocol: Any, transport: Any) -> Listener | None:
+    """Return an open connection's listener, put there now where there is none."""
+    if transport.is_closing() or not hasattr(transport, "set_protocol"):
+        return None
+    found = transport.get_protocol()
+    if not isinstance(found, Listener):
+        found = Listener(protocol, transport)
+        transport.set_protocol(found)
+    return found
+
+
 class Delivery:
     """How one request went out on a connection.
 
@@ -51,34 +108,37 @@ class Delivery:
     reused: onto a connection that an earlier one had gone out on.
     dropped: the connection had been closed by the server, or held bytes that nobody asked
         for. Nothing was written; the connection is closed.
-    fresh: written onto a used connection no longer than a round trip ago, so that its end
-        may have crossed the request.
     """
 
     __slots__ = (
+        "_in_time",
+        "_listener",
+        "_protocol",
         "_timer",
         "_transport",
         "_used",
         "begun",
         "dropped",
-        "fresh",
         "reused",
     )
 
     def __init__(self, used: MutableSet[Any]) -> None:
         self._used = used
+        self._protocol: Any = None
         self._transport: Any = None
+        self._listener: Listener | None = None
         self._timer: asyncio.Handle | None = None
+        self._in_time = False
         self.begun = False
         self.reused = False
         self.dropped = False
-        self.fresh = False
 
     def begin(self, writer: AbstractStreamWriter) -> None:
         """Look at the connection. Raises ConnectionResetError if it cannot be used."""
+        self.over()  # where a middleware sends the request twice
         self.begun = True
         # The protocol, since transports cannot always be referenced weakly (uvloop's TLS).
-        protocol = getattr(writer, "protocol", None)
+        self._protocol = protocol = getattr(writer, "protocol", None)
         self._transport = transport = getattr(writer, "transport", None)
         if protocol is None or transport is None:
             return
@@ -86,13 +146,16 @@ class Delivery:
         if not self.reused:
             self._used.add(protocol)
             receive_less(transport)
-        elif transport.is_closing() or _holds_bytes(protocol, transport):
+            return
+        listener = _listen(protocol, transport)
+        if transport.is_closing() or _holds_bytes(protocol, transport, listener):
             self.drop(transport)
             raise ConnectionResetError("the pooled connection could not be used")
-        else:
-            self.fresh = True
-            seconds = WINDOW + 2 * _round_trip(transport)
-            self._timer = asyncio.get_running_loop().call_later(seconds, self._settle, TURNS)
+        if listener is not None:
+            listener.asked = True
+        self._listener = listener
+        self._in_time = True
+        self._timer = asyncio.get_running_loop().call_later(WINDOW, self._passed)
 
     def drop(self, transport: Any) -> None:
         self.dropped = True
@@ -115,26 +178,45 @@ class Delivery:
         self.drop(protocol.transport)
         return True
 
+    def answered(self, response: aiohttp.ClientResponse) -> None:
+        """The answer begins. From its end on, the connection is listened to while it idles."""
+        on_eof = getattr(response.content, "on_eof", None)
+        if on_eof is not None and self._transport is not None:
+            on_eof(partial(_listen, self._protocol, self._transport))
+
     def over(self) -> None:
         """There is an answer, or a failure: nothing more to find out."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._transport = None
+        self._protocol = self._transport = None
+
+    @property
+    def fresh(self) -> bool:
+        """True for a used connection that ended at once, before any byte of an answer.
+
+        At once: within a round trip, so that its end may have crossed the request.
+        """
+        return self._in_time and (self._listener is None or not self._listener.heard)
+
+    def _passed(self) -> None:
+        """The window is over; where a round trip takes longer, that is waited for too."""
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(2 * _round_trip(self._transport), self._settle, TURNS)
 
     def _settle(self, turns: int) -> None:
         """A round trip is over: an end that came meanwhile is noticed in the loop's next turns."""
         loop = asyncio.get_running_loop()
         self._timer = loop.call_soon(self._settle, turns - 1) if turns else None
-        self.fresh = bool(turns) or self._transport.is_closing()
+        self._in_time = bool(turns) or self._transport.is_closing()
 
 
-def _holds_bytes(protocol: Any, transport: Any) -> bool:
-    """True if bytes wait that do not answer a request: parsed, or in the socket.
+def _holds_bytes(protocol: Any, transport: Any, listener: Listener | None) -> bool:
+    """True if there are bytes that do not answer a request: parsed, or in the socket.
 
-    protocol: aiohttp's, whose ``should_close`` tells of the parsed ones.
+    protocol: aiohttp's, whose ``should_close`` tells of whole heads; of less the listener does.
     """
-    if getattr(protocol, "should_close", False):
+    if getattr(protocol, "should_close", False) or (listener is not None and listener.heard):
         return True
     raw = transport.get_extra_info("socket")
     if raw is None or raw.fileno() < 0 or not hasattr(select, "poll"):

@@ -142,12 +142,7 @@ class Exchange:
         delivery = self._delivery
         if delivery is None or delivery.dropped:
             return delivery is not None
-        cause = error.__cause__
-        # With the bytes of an unfinished head, aiohttp's exception carries what they say so far.
-        unheard = not isinstance(cause, aiohttp.ServerDisconnectedError) or isinstance(
-            cause.message, str
-        )
-        return delivery.fresh and isinstance(error, DisconnectedError) and unheard
+        return delivery.fresh and isinstance(error, DisconnectedError)
 
     @property
     def _place(self) -> str:
@@ -284,6 +279,7 @@ class Exchange:
                 clock.connect(now(), connect, partial(_no_connection, url, self._timeouts))
                 try:
                     response = await self._request(url, headers, delivery, clock)
+                    delivery.answered(response)
                 finally:
                     clock.stop(now())
                     delivery.over()

@@ -16,6 +16,7 @@ import pytest
 from fault_client import KEY, ask, together
 from fault_script import (
     FIN,
+    HELLO,
     RST,
     SSE,
     Answer,
@@ -155,6 +156,64 @@ async def test_bytes_that_the_loop_has_not_read_yet_count_too() -> None:
         await answers_own_question(client, "three")
 
 
+@pytest.mark.parametrize("cut", [1, 20, len(SSE) - 2])
+async def test_half_a_head_is_not_the_next_answers_beginning(cut: int) -> None:
+    """aiohttp reads it and tells of nothing; the rest of it comes after the next question."""
+
+    def route(request: Request) -> Answer:
+        if len(request.connection.requests) > 1:
+            return (NOT_YOURS[cut:], echo(request))
+        if request.connection.number < 2:
+            return (echo(request), 0.01, NOT_YOURS[:cut])
+        return HELLO
+
+    async with FaultServer(route=route) as server, client_of(server) as client:
+        for question in ("one", "two", "Hello"):
+            await answers_own_question(client, question)
+            await asyncio.sleep(0.05)
+    assert len(server.connections) == 3
+
+
+async def test_another_user_of_the_session_takes_no_connection_away() -> None:
+    """What comes for a request of theirs was asked for."""
+    async with (
+        FaultServer(route=lambda request: (echo(request),) if request.body else HELLO) as server,
+        aiohttp.ClientSession() as session,
+        client_of(server, session=session) as client,
+    ):
+        for number in range(3):
+            await answers_own_question(client, f"question {number}")
+            async with session.get(server.url) as response:
+                assert await response.read()
+    assert len(server.connections) == 1
+
+
+async def test_a_middleware_may_send_a_request_twice() -> None:
+    async def twice(
+        request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        await (await send(request)).read()
+        return await send(request)
+
+    async with (
+        FaultServer(route=lambda request: (0.03, echo(request))) as server,
+        aiohttp.ClientSession(middlewares=[twice]) as session,
+        client_of(server, session=session) as client,
+    ):
+        for number in range(3):
+            await answers_own_question(client, f"question {number}")
+    assert (len(server.requests), len(server.connections)) == (6, 1)
+
+
+async def test_a_long_question_goes_out_over_a_used_connection() -> None:
+    """Writing is paused and goes on, whoever listens meanwhile."""
+    question = "x" * 2**21
+    async with FaultServer(HELLO) as server, client_of(server) as client:
+        for _ in range(3):
+            assert (await client.complete(question)).text == "Hello"
+    assert len(server.connections) == 1
+
+
 async def test_a_client_per_request_knows_the_shared_sessions_connections() -> None:
     def route(request: Request) -> Answer:
         late: Answer = (echo(request), 0.005, NOT_YOURS)
@@ -203,10 +262,17 @@ async def test_a_request_that_was_taken_and_dropped_is_not_sent_again(
     assert len(server.requests) == 2
 
 
-@pytest.mark.parametrize("cut", [1, 20, len(SSE) - 1])
-async def test_with_the_first_byte_of_an_answer_a_connection_is_not_stale(cut: int) -> None:
-    begun = by_connection([(stream("Hello"),), (SSE[:cut], FIN)], [(FIN,)])
-    async with FaultServer(route=begun) as server, client_of(server) as client:
+@pytest.mark.parametrize("how", [FIN, RST], ids=["fin", "rst"])
+@pytest.mark.parametrize(
+    "begun",
+    [SSE[:1], SSE[:20], SSE[:-1], b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n"],
+    ids=["a byte", "half a head", "nearly a head", "100 Continue", "a line end"],
+)
+async def test_with_the_first_byte_of_an_answer_a_connection_is_not_stale(
+    begun: bytes, how: Close
+) -> None:
+    script = by_connection([(stream("Hello"),), (begun, how)], [(how,)])
+    async with FaultServer(route=script) as server, client_of(server) as client:
         (await ask(server, client=client)).ended(End.COMPLETE, "Hello", within=5)
         outcome = await ask(server, client=client)
     assert isinstance(outcome.error, CopilotError)

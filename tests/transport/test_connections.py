@@ -59,11 +59,13 @@ def used_again(transport: Any) -> Delivery:
 
 
 async def test_a_connection_that_tells_nothing_of_its_socket_will_do() -> None:
-    """A Unix socket has no round trip; a transport of another kind no socket at all."""
+    """A Unix socket has no round trip; a transport of another kind no socket and no protocol."""
     here, there = socket.socketpair()
     with here, there:
         for raw in (None, here):
-            transport = mock.Mock(is_closing=lambda: False, get_extra_info=lambda _, raw=raw: raw)
+            transport = mock.Mock(spec=["get_extra_info", "is_closing"])
+            transport.is_closing.return_value = False
+            transport.get_extra_info.return_value = raw
             delivery = used_again(transport)
             assert delivery.fresh
             assert not delivery.dropped
