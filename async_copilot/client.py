@@ -63,10 +63,9 @@ class CopilotClient:
     base_url: up to and including ``/v1``; a query (Azure's ``api-version``) is kept, and
         the full address of ``chat/completions`` is accepted too.
     api_key: sent as ``Authorization: Bearer``; never shown, never sent to another origin.
-    model, provider, memory: what is asked for where a call or a conversation says nothing
-        else. model: "" lets a g4f server choose. provider: g4f's, "Copilot" by default; None
-        sends none, which is the default with memory="client", since other servers may
-        refuse a field they do not know. memory: see Conversation. So a client of any other
+    model, provider, memory: the defaults for calls and conversations. model: "" lets a g4f
+        server choose. provider: g4f's, "Copilot" by default; None sends none, which is the
+        default with memory="client", since other servers may refuse a field they do not know. memory: see Conversation. So a client of any other
         server is ``CopilotClient(base_url=..., model="llama3", memory="client")``.
     session: an aiohttp.ClientSession of yours, never closed or changed. Its headers,
         proxy, TLS, middlewares and pool are used; its timeouts and ``raise_for_status``
@@ -80,7 +79,7 @@ class CopilotClient:
         the request goes out on another one at once, see ``Timing.replaced``.) Once a server
         has said 429 or 503 with a time, no request of this client goes out before it, and
         those that wait then leave one by one, at a pace the server bears, until nothing is
-        refused. Not with 0: whoever retries for themselves is told at once.
+        refused. With 0 there is no such wait: a refusal is raised at once.
     max_event_bytes: bound of one event; more raises EventTooLargeError.
     strict: False accepts a cut-off answer, and skips and counts lines that are not JSON.
     headers: sent with each request.
@@ -174,15 +173,15 @@ class CopilotClient:
             own form (``{"role": "user", "content": …}``, see chat.py and parts.py).
         model, provider: in place of the client's; None sends none.
         headers: for this request, over the client's own.
-        timeouts, max_retries, strict, observer: for this request, in place of the client's.
+        timeouts, max_retries, strict, observer: for this request, instead of the client's.
         settle: called once with the reply and its failure, or None, when the reply is over
             and before the observer is told: what it adds to the reply is there then.
         unshared: several messages for a provider of g4f's go out after a system message of
             their own, so that g4f 8.x, which shares its cache of conversations between
             clients that begin alike, never answers from another client's. False turns it off.
-        split_think: True takes ``<think>…</think>`` that opens an answer for reasoning, as
-            models write it whose server does not know them; the tags belong to neither. A
-            tag that is not closed is text.
+        split_think: True reads ``<think>…</think>`` at an answer's start as reasoning, which
+            some servers leave in the text. The tags belong to neither. A tag that is not
+            closed is text.
         fields: every other field of the request as it is: ``temperature=0.2``,
             ``tools=[...]``, ``stream_options={"include_usage": True}``. A field that is
             None is not sent. ``stream=False`` asks for the answer in one piece, which comes

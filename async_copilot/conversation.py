@@ -42,7 +42,7 @@ class Streams(Protocol):
 
 
 class Conversation:
-    """One conversation: a turn at a time, each knowing the ones before.
+    """One conversation: one turn at a time, and each knows the ones before.
 
     memory="server" (g4f): a request holds one user message and nothing else, since g4f 8.x
         shares its cache of conversations between clients whose earlier messages are
@@ -56,8 +56,8 @@ class Conversation:
     memory="client" (any other server): sends the system prompt and the whole history,
         and none of g4f's own fields.
 
-    What the server knows beyond the history: a turn that failed or was left is not in the
-    history, but after the first turn it may be in the server's conversation.
+    A turn that failed or was left is not in the history; after the first turn it may be in
+    the server's conversation all the same.
 
     system: a system prompt. A new one tells a server the history again.
     model, provider: the client's by default, which are "" (a g4f server chooses), and
@@ -161,8 +161,8 @@ class Conversation:
 
         The turn enters the history when its reply ends COMPLETE or DONE, and then
         ``reply.left_out`` says what of the turn or the history does not go to the server.
-        ``reply.remembered`` is True or False from the second turn on: whether the answer
-        was made by one who was told the history; None where the release does not tell.
+        ``reply.remembered`` is True or False from the second turn on: whether the server
+        knew the history; None if the server's release does not tell.
 
         Raises TurnInProgressError while another turn is running, which goes on
         undisturbed, and what CopilotClient.stream() raises. Warns with AmnesiaWarning

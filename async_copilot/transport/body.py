@@ -208,7 +208,7 @@ class Body:
         self._reader.set_exception(None)  # type: ignore[arg-type]
         try:
             block = self._reader.read_nowait()
-        except Exception:  # noqa: BLE001  # whatever it is, the first failure is the news
+        except Exception:  # noqa: BLE001  # whatever it is, the first failure is the one to report
             block = b""
         if isinstance(error, CopilotError):
             self.failure = error

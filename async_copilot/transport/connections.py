@@ -185,7 +185,7 @@ class Delivery:
             on_eof(partial(_listen, self._protocol, self._transport))
 
     def over(self) -> None:
-        """There is an answer, or a failure: nothing more to find out."""
+        """There is an answer or a failure; nothing more is to be found out."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -302,7 +302,7 @@ class Exchange:
         self, url: URL, headers: Headers, delivery: Delivery, clock: Watchdog
     ) -> aiohttp.ClientResponse:
         sock_connect = self._timeouts.connect if self._queues else None
-        # By these names, which those who put a double in the session's place know too.
+        # By these names, since a double in the session's place has them too.
         send = self._session.post if self._body else self._session.get
         return await send(
             url,

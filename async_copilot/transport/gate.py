@@ -1,4 +1,4 @@
-"""Requests in; the same one by one, once a server has said that it is too many. No I/O.
+"""Requests in; the same one by one, once a server has said that there are too many. No I/O.
 
 A server that refuses with a time (429 or 503, ``Retry-After``) gets no request of this client
 before it. Those that wait then leave one by one, at a pace learned from what was let

@@ -96,7 +96,7 @@ class Mask:
         return text
 
     def error(self, error: CopilotError) -> None:
-        """Strike secrets out of everything an error says."""
+        """Mask the secrets in everything an error says."""
         error.args = (self.text(error.message),)
         for name in ("body", "code", "type", "request_id"):
             value = getattr(error, name)

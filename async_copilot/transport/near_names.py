@@ -24,8 +24,8 @@ LISTING = Timeouts(connect=5.0, silence=10.0, total=10.0)
 async def near_provider(listing: Callable[[], Awaitable[Body]], wanted: str) -> Hint | None:
     """Return a hint with the nearest name that the server lists; None where there is none.
 
-    listing: opens the body of the list. Its exceptions are ignored: the list is help
-        with another failure, which is the news.
+    listing: opens the body of the list. Its exceptions are ignored: the list only
+        helps to explain another failure.
     """
     try:
         body = await listing()

@@ -1,6 +1,6 @@
 """The environment and a server's address in; the proxy to go through, or none, out. No I/O.
 
-In place of aiohttp's ``trust_env``, which besides looks the server up in ``~/.netrc``: it
+In place of aiohttp's ``trust_env``, which also looks the server up in ``~/.netrc``, and
 then sends a password that was not asked for, or refuses a request that has a key of its own.
 """
 

@@ -71,7 +71,7 @@ def status_error(
     part of a text or HTML body.
 
     where: the server, or the proxy, that said so.
-    hide: strikes out secrets: of the body as it came, before anything of it is cut.
+    hide: masks secrets, in the body as it came, before anything of it is cut.
     """
     text = hide(body.decode(errors="replace"))
     document = _document(text)

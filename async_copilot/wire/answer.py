@@ -90,8 +90,8 @@ class Answer:
         a later one leaves out, or gives as zero, stays.
     conversation: g4f's handle of the conversation, opaque; in no repr and no pickle.
     end: None while the answer is under way.  skipped: how many malformed lines.
-    remembered: of a conversation's turn, whether the answer was made by one who was told
-        the turns before: by its own conversation or by a transcript. False when it went on
+    remembered: of a conversation's turn, whether the server knew the turns before, from
+        its own conversation or from a transcript. False when it went on
         in another conversation; None for the first turn, and where the server does not tell.
     left_out: of a conversation's turn, in words, what of the turn does not enter the
         history, and what of the history did not go to the server.
@@ -170,8 +170,8 @@ class Answer:
     def completion(self) -> dict[str, Any]:
         """The whole answer in the shape of a ``chat.completion``: all that was said, merged.
 
-        The same as ``stream=False`` gives. How the chunks are merged stands in fields.py;
-        left out are padding (``obfuscation``) and g4f's ``conversation``, a secret.
+        The same as ``stream=False`` gives. fields.py says how the chunks are merged. Padding
+        (``obfuscation``) and g4f's ``conversation``, a secret, are left out.
         """
         name = self._name
         about = {} if self._about is None else self._about.plain()
@@ -226,11 +226,11 @@ class Answer:
         return self._choices[0].text if self._keep_text else _NOWHERE
 
     def compact(self) -> None:
-        """Join the pieces that have come, now and then: many small ones take more room."""
+        """Join the pieces that have come; many small ones take more memory."""
         self._choices[0].text.compact()
 
     def begin_again(self) -> None:
-        """Forget what was said, for a request that is sent again; what it took so far stays."""
+        """Forget what was said, for a request that is sent again; the timing stays."""
         fresh = Answer(keep_text=self._keep_text)
         fresh.request, fresh.timing = self.request, self.timing
         fresh.timing.headers = fresh.timing.first_chunk = fresh.timing.last_chunk = None

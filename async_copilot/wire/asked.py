@@ -24,7 +24,7 @@ _SAFE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """What was asked for, without a word of the prompt.
+    """What was asked for, without the prompt.
 
     number: of the requests of this process, as in the log; 0 where nothing was asked yet.
     server: the URL it goes to, without user and query.

@@ -1,8 +1,8 @@
 """Pieces of tool calls in, whole calls out: which piece belongs to which call. No I/O.
 
-The API reference has it simple: a call is told by its index, its id and name come first,
+In the API reference it is simple: a call is known by its index, its id and name come first,
 its arguments in pieces. Servers leave out each of these, repeat them, or number them
-anew; so the rules, the first that applies:
+anew. So these rules are tried in order:
 
 1. Once the arguments are a complete JSON object or list, nothing more belongs to them. A
    piece that comes after is a repeat, which is dropped; or it replaces ``{}``, with which
@@ -127,7 +127,7 @@ class _Arguments:
         self._so_far = None
 
     def is_repeated_by(self, text: str) -> bool:
-        """True for arguments that say the same once more, blanks aside."""
+        """True for the same arguments again, apart from blanks."""
         return len(text) <= 2 * self.size + 2 and _same_json(str(self), text)
 
     def __str__(self) -> str:
@@ -231,7 +231,7 @@ class Call:
         return {"id": id_, "type": self.type or "function", self.form: function, **rest}
 
     def _add_name(self, name: str) -> None:
-        """Add a name, which some servers repeat, others cut in two, others send so far."""
+        """Add a name: some servers repeat it, cut it in two, or send it again as far as it goes."""
         if self.is_named(name) or (self._name_size and self.arguments.size):
             return
         if len(name) > self._name_size and name.startswith(self.name):

@@ -1,7 +1,7 @@
 """JSON in, a copy that shares nothing with it out. No I/O.
 
-Not ``copy.deepcopy()``: that keeps what is shared shared, takes objects that are not JSON
-apart, and three times as long.
+Not ``copy.deepcopy()``: its copies share what the original shares, it takes objects that are
+not JSON apart, and it takes three times as long.
 """
 
 from __future__ import annotations

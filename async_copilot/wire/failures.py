@@ -88,7 +88,7 @@ class ServerError:
         """True where another attempt may do: an overload, a rate limit, by type, code or words.
 
         The codes are those of an HTTP status that is asked again; 500 too, since gateways
-        pass on what befell them.
+        pass on their own failures.
         """
         named = f"{self.type} {self.code}"
         return (
@@ -135,7 +135,7 @@ def read_error(event: dict[str, Any], *, named_error: bool = False) -> ServerErr
 
     ``error`` in any shape, in Groq's ``x_groq`` too; MiniMax's ``base_resp``; anything at
     all in an event that is named "error"; and without choices the forms in _stands_alone().
-    An ``error`` that is empty is none.
+    An empty ``error`` does not count.
     """
     error = event.get("error")
     if error is None and isinstance(groq := event.get("x_groq"), dict):

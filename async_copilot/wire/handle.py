@@ -75,7 +75,7 @@ def kept(handle: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _stays_itself(raw: str) -> bool:
-    """True for JSON whose numbers every library reads alike. Raises for what is none."""
+    """True for JSON whose numbers every library reads alike. Raises for other text."""
     numbers: list[bool] = []
     json.loads(
         raw,

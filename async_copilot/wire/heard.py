@@ -54,7 +54,7 @@ class _Text:
 class _Choice:
     """One choice so far.
 
-    finished: a finish reason was the last word of it.  ever_finished: there was one.
+    finished: its last chunk had a finish reason.  ever_finished: some chunk had one.
     spoke: it has said something.  in_deltas: it did so in deltas, not in messages.
     """
 
@@ -83,7 +83,7 @@ class _Choice:
 class Heard:
     """The choices of one answer, by index.
 
-    progress: set where something of the answer comes; for others to take back.
+    progress: set when something of the answer comes; the caller resets it.
     plain_size, plain_tail: of texts of choice 0 that are told here one by one, where it
         goes_on: their characters in all, and the last of them.
     n: choices asked for.  several: an index tells which choice it is: more than one was
@@ -117,7 +117,7 @@ class Heard:
 
     @property
     def all_finished(self) -> bool:
-        """True when every choice there is has finished, the first one among them."""
+        """True when every choice that came has finished, and choice 0 is among them."""
         return 0 in self._choices and all(choice.finished for choice in self._choices.values())
 
     @property
@@ -126,13 +126,13 @@ class Heard:
 
     @property
     def first_is_mute(self) -> bool:
-        """True where choices came, and the first one neither spoke nor finished."""
+        """True if choices came, but choice 0 has neither said anything nor finished."""
         first = self._choices.get(0)
         return self.any_choice and (first is None or not (first.spoke or first.ever_finished))
 
     @property
     def goes_on(self) -> bool:
-        """True where more text of choice 0 changes nothing but how much was said."""
+        """True if more text of choice 0 changes only the amount of text."""
         first = self._choices.get(0)
         return first is not None and not first.finished and len(first.text.head) == _HEAD
 
@@ -145,7 +145,7 @@ class Heard:
         choice.spoke = choice.in_deltas = True
 
     def note(self, chunk: ChatChunk) -> ChatChunk:
-        """Take note of what a chunk says about its choice; progress tells if that is anything.
+        """Record what a chunk says about its choice; progress says whether that was anything.
 
         Returns the chunk, without what only repeats what was said before. Raises
         MalformedDataError where an answer has more choices or calls than a bound allows.
@@ -197,7 +197,7 @@ class Heard:
 
 
 def _place(call: ToolCallDelta, number: int) -> tuple[int | None, str | None]:
-    """Return what stands for a call; a piece that may begin one stands for itself."""
+    """Return the key that tells calls apart; a piece that may begin a call has its own."""
     if call.index is not None:
         return call.index, call.id if call.name else None
     if call.id is None and call.name:
@@ -229,6 +229,6 @@ def _without_repeats(chunk: ChatChunk, choice: _Choice) -> ChatChunk:
         content=rest or "",
         reasoning=choice.reasoning.beyond(chunk.reasoning) or "",
         refusal=choice.refusal.beyond(chunk.refusal) or "",
-        # What it has of calls beyond those there are is found by Answer.
+        # Answer finds the calls that are new in it.
         tool_calls=() if choice.calls else chunk.tool_calls,
     )

@@ -95,7 +95,7 @@ def remembered_message(
 def _goes_back(call: Mapping[str, Any], finish_reason: str | None) -> bool:
     """True for a call with a name whose arguments were not cut by the limit of tokens.
 
-    None at all where an answer was cut are cut ones, also where they stand as ``{}``.
+    Where an answer was cut, missing arguments (none, or ``{}``) count as cut.
     """
     function = call.get("function") or {}
     if finish_reason not in ("length", "content_filter"):
@@ -198,7 +198,7 @@ def without_media(text: str) -> tuple[str, list[str]]:
 
 
 def in_order(messages: Iterable[Message], *, echo: Echo) -> tuple[list[Message], list[str]]:
-    """Return messages with each tool call answered and each result called for.
+    """Return messages in which each tool call has its result, and each result its call.
 
     And in words what that leaves out: the calls of a turn whose results never arrived,
     results whose call is not there, answers without content.

@@ -51,7 +51,7 @@ _REFUSALS = frozenset({400, 404, 409, 410, 422, 500})
 
 
 class Answered(Protocol):
-    """What is to be known of an answer."""
+    """What must be known of an answer."""
 
     @property
     def conversation(self) -> dict[str, Any] | None: ...

@@ -88,7 +88,7 @@ def _line(message: Message, told: list[str]) -> str:
 
 
 def _text(content: Any, told: list[str]) -> str:
-    """Return the text of a content, with a word for each part that is none."""
+    """Return the text of a content, with a word for each part that is not text."""
     if isinstance(content, str):
         text, media = without_media(content)
         told += media
