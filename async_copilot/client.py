@@ -65,8 +65,9 @@ class CopilotClient:
     api_key: sent as ``Authorization: Bearer``; never shown, never sent to another origin.
     model, provider, memory: the defaults for calls and conversations. model: "" lets a g4f
         server choose. provider: g4f's, "Copilot" by default; None sends none, which is the
-        default with memory="client", since other servers may refuse a field they do not know. memory: see Conversation. So a client of any other
-        server is ``CopilotClient(base_url=..., model="llama3", memory="client")``.
+        default with memory="client", since other servers may refuse a field they do
+        not know. memory: see Conversation. So a client of any other server is
+        ``CopilotClient(base_url=..., model="llama3", memory="client")``.
     session: an aiohttp.ClientSession of yours, never closed or changed. Its headers,
         proxy, TLS, middlewares and pool are used; its timeouts and ``raise_for_status``
         are not, since they would end streams. (A connection that a stream came over
