@@ -15,6 +15,7 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import examples  # noqa: F401  # how many of them a property is tried with
 import pytest
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Self
 
+from examples import examples
 from fault_client import FAST, KEY, Outcome, ask, assert_presentable
 from fault_script import FIN, Answer, delta, event, head, sized
 from fault_server import FaultServer, Request
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_copilot import CopilotClient, CopilotError, End
@@ -141,7 +142,7 @@ class Wire:
 def test_any_bytes_as_a_body_raise_only_errors_of_ours() -> None:
     with Wire() as wire:
 
-        @settings(max_examples=120, deadline=None)
+        @examples(120)
         @given(BODIES, LABELS)
         def check(body: bytes, label: str | None) -> None:
             outcome = wire.ask(sized(body, content_type=label))
@@ -157,7 +158,7 @@ def test_any_bytes_as_the_data_of_an_event_raise_only_errors_of_ours() -> None:
     """And neither take away what stood before nor invent an end."""
     with Wire() as wire:
 
-        @settings(max_examples=100, deadline=None)
+        @examples(100)
         @given(BODIES)
         def check(data: bytes) -> None:
             line = data.replace(b"\r", b" ").replace(b"\n", b" ")
@@ -173,7 +174,7 @@ def test_any_bytes_as_the_data_of_an_event_raise_only_errors_of_ours() -> None:
 def test_any_json_as_the_data_of_an_event_raises_only_errors_of_ours() -> None:
     with Wire() as wire:
 
-        @settings(max_examples=100, deadline=None)
+        @examples(100)
         @given(JSON)
         def check(value: object) -> None:
             assert wire.ask(sized(delta("Hel") + event(value))).text.startswith("Hel")
@@ -184,7 +185,7 @@ def test_any_json_as_the_data_of_an_event_raises_only_errors_of_ours() -> None:
 def test_any_bytes_as_an_error_body_are_the_statuss_error() -> None:
     with Wire() as wire:
 
-        @settings(max_examples=60, deadline=None)
+        @examples(60)
         @given(BODIES, LABELS, st.sampled_from([400, 401, 404, 429, 500]))
         def check(body: bytes, label: str | None, status: int) -> None:
             outcome = wire.ask(sized(body, status=status, content_type=label))
@@ -200,7 +201,7 @@ def test_any_bytes_as_a_whole_response_raise_only_errors_of_ours() -> None:
 
     with Wire() as wire:
 
-        @settings(max_examples=80, deadline=None)
+        @examples(80)
         @given(heads, BODIES)
         def check(start: bytes, rest: bytes) -> None:
             wire.ask(start + rest, fin=True)

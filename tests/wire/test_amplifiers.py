@@ -13,7 +13,8 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_copilot.wire.answer import Answer
@@ -133,7 +134,7 @@ def test_the_largest_event_there_may_be_takes_less_than_256_mib(around: str, val
 
 
 @given(st.sampled_from(sorted(AROUND)), st.sampled_from(sorted(VALUES)))
-@settings(max_examples=12, deadline=None)
+@examples(12)
 def test_no_combination_takes_more(around: str, value: str) -> None:
     check_memory(payload(around, value, LARGE // 4))
 

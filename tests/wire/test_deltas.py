@@ -29,7 +29,8 @@ from dialects.adversarial import (
 )
 from dialects.decoding import Decoded, by_event, bytewise, cut_at_random, decode, decode_chunks
 from dialects.drifting import drifting
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from async_copilot.errors import (
@@ -64,7 +65,7 @@ def all_ways(body: bytes, *cuts: list[bytes], **options: Any) -> Decoded:
 
 
 @given(streams(), CUTS, OPTIONS)
-@settings(max_examples=250, deadline=None)
+@examples(250)
 def test_no_short_cut_can_be_told_from_the_exact_way(
     body: bytes, cuts: list[tuple[int, bool]], options: dict[str, Any]
 ) -> None:
@@ -306,7 +307,7 @@ def test_what_never_repeats_is_not_learned_for_ever() -> None:
 
 
 @given(st.binary(max_size=300), CUTS, OPTIONS)
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @example(b"\xef\xbb", [(1, False)], {})
 @example(b'{"choices":[{"message":{}}]}', [], {})
 def test_any_bytes_are_an_answer_or_an_error_of_ours(
@@ -318,7 +319,7 @@ def test_any_bytes_are_an_answer_or_an_error_of_ours(
 
 
 @given(JSON, st.sampled_from(("", "event: error\n", "event: ping\n")))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_any_json_as_data_is_read_or_an_error_of_ours(value: Any, name: str) -> None:
     body = name.encode() + event(json.dumps(value)) + said("a") + ENDS
     decoded = decode([body])
@@ -327,7 +328,7 @@ def test_any_json_as_data_is_read_or_an_error_of_ours(value: Any, name: str) -> 
 
 
 @given(JSON)
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_any_json_as_a_whole_body_is_read_or_an_error_of_ours(value: Any) -> None:
     body = json.dumps(value).encode()
     assert decode([body]) == decode_chunks(bytewise(body))[0]
@@ -366,7 +367,7 @@ def test_nesting_without_end_is_read_or_an_error_of_ours(around: str) -> None:
 
 @example(b"\x1c", b"")
 @given(st.binary(max_size=40), st.sampled_from((b"", b"event: error\n")))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_any_bytes_as_data_are_read_or_an_error_of_ours(data: bytes, name: bytes) -> None:
     body = said("a") + name + event(data) + said("b") + DONE
     decoded = decode([body])

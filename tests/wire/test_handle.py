@@ -7,7 +7,8 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_copilot.wire.handle import Handle, handle_from, same_conversation
@@ -72,7 +73,7 @@ def test_text_that_holds_no_member_of_that_name_leaves_the_value_as_it_is() -> N
     assert handle_from(value, '{"other":1}') is value
 
 
-@settings(max_examples=50)
+@examples(50)
 @given(st.dictionaries(st.text(), st.integers() | st.floats() | st.text(), min_size=1))
 def test_any_handle_goes_back_as_it_came(value: dict[str, Any]) -> None:
     around = json.dumps({"text": json.dumps({"conversation": 0})})[1:]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_copilot.wire.history import (
@@ -332,7 +333,7 @@ MESSAGES = st.lists(
 )
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(MESSAGES, st.integers(0, 8))
 def test_any_history_is_in_order_and_stays_so_when_it_is_cut(
     messages: list[Message], most: int

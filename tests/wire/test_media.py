@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from async_copilot.wire.media import Media, MediaText, find_media, without_media
@@ -44,7 +44,6 @@ def test_a_short_line_stands_in_its_place(number: int) -> None:
     assert without_media(said) == shown
 
 
-@settings(deadline=None)
 @given(
     st.lists(
         st.sampled_from([said for said in SHOWN if len(said) < 3000] + [" ", "!", "<", "d", "\n"])
@@ -58,7 +57,6 @@ def test_any_cut_gives_the_same(said: str, size: int) -> None:
     assert "".join(pieces) + media.finish() == without_media(said)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="ab !<[]()\n\"'d:;,=/"))
 def test_text_without_media_is_passed_on_to_the_last_character(said: str) -> None:
     assert without_media(said) == said

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_copilot import (
@@ -260,7 +261,7 @@ class Server:
 STEPS = st.lists(st.sampled_from(["turn", "left", "forget", "refuse", "other", "undo"]), max_size=8)
 
 
-@settings(max_examples=300)
+@examples(300)
 @given(STEPS, st.sampled_from(["object", "none", "pool", "id"]))
 def test_nothing_is_forgotten_in_silence_whatever_happens(steps: list[str], way: str) -> None:
     servers = {

@@ -21,7 +21,8 @@ from typing import NamedTuple, Self
 from unittest.mock import patch
 
 import pytest
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sse_reference import Event, reference_events
 
@@ -472,7 +473,7 @@ def test_a_body_gives_its_events_however_it_is_cut(
         assert decode(cut(body, [place])) == expected, f"cut at {place}"
 
 
-@settings(max_examples=1000, deadline=None)
+@examples(1000)
 @given(row=st.sampled_from(ROWS), parts=st.lists(st.integers(0, 100), max_size=12))
 def test_a_body_gives_its_events_cut_at_random(row: Row, parts: list[int]) -> None:
     _, body, expected = row
@@ -518,7 +519,7 @@ bodies = st.one_of(
 places = st.lists(st.integers(0, 160), max_size=10)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(body=bodies, places=places, error_field=st.booleans())
 def test_any_bytes_cut_anywhere_give_the_events_of_the_reference(
     body: bytes, places: list[int], error_field: bool
@@ -528,7 +529,7 @@ def test_any_bytes_cut_anywhere_give_the_events_of_the_reference(
     assert decode(every(1, body), error_field=error_field) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(body=bodies, places=places)
 def test_flush_gives_what_a_blank_line_would_have_given(body: bytes, places: list[int]) -> None:
     decoder = SSEDecoder()
@@ -538,7 +539,7 @@ def test_flush_gives_what_a_blank_line_would_have_given(body: bytes, places: lis
     assert decoder.flush() == []
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(body=st.one_of(bodies, st.binary(max_size=2000)), limit=st.integers(1, 60))
 def test_any_bytes_raise_nothing_but_our_errors(body: bytes, limit: int) -> None:
     decoder = SSEDecoder(max_event_bytes=limit, error_field=True)
@@ -549,7 +550,7 @@ def test_any_bytes_raise_nothing_but_our_errors(body: bytes, limit: int) -> None
         decoder.flush()
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(body=bodies, places=places, large=st.sampled_from([1, 8, 64 * 1024]))
 @example(body=b"data: a\n\n\n\ndata: b\n\n", places=[], large=1)
 @example(body=b"data: a\n\ndata: b\ndata: \n\n", places=[], large=1)
@@ -778,7 +779,7 @@ def test_lines_that_hold_nothing_may_go_on_for_ever() -> None:
     assert found == Outcome([event("a", kind="x", last_id="7", retry=1)], None)
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(
     body=bodies, places=places, some=st.tuples(*[st.integers(0, 12)] * 2), more=st.integers(-2, 4)
 )
@@ -804,7 +805,7 @@ def test_the_limit_strikes_at_the_same_event_however_it_is_cut(
         assert whole.limit == limit
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(body=bodies, places=places, limit=st.integers(1, 40))
 def test_after_the_error_nothing_is_read_as_an_event(
     body: bytes, places: list[int], limit: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from think_reference import split_thinking
 
@@ -53,7 +53,6 @@ SAID = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(SAID, st.lists(st.integers(1, 9)))
 def test_any_cut_gives_the_same(said: str, sizes: list[int]) -> None:
     pieces, at = [], 0

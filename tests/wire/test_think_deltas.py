@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from think_reference import split_thinking
 
@@ -82,7 +83,7 @@ SAID = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(SAID, st.integers(1, 200))
 @example(["<think>", "\n", "\n", "</think>"], 1)
 def test_any_cut_gives_what_the_whole_text_gives(pieces: list[str], size: int) -> None:

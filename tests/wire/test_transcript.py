@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from async_copilot.wire.transcript import with_transcript
@@ -129,7 +130,7 @@ def test_a_system_prompt_stays_whole_and_leaves_no_room() -> None:
     assert left_out == ["the oldest turn"]
 
 
-@settings(max_examples=100)
+@examples(100)
 @given(
     st.lists(st.tuples(st.text(max_size=50), st.text(max_size=50)), max_size=5),
     st.integers(0, 200),
