@@ -39,10 +39,20 @@ def client_turn(
 ) -> Turn:
     """Return the turn that sends the history, in order, and the new messages after it.
 
-    Raises InvalidRequestError for no new message, and for one without a role.
+    Raises InvalidRequestError for no new message, for one without a role, and where none of
+    them can be sent: results whose calls are not in the history.
     """
     check_messages(new)
     messages, left_out = in_order([*history, *new], echo=echo)
+    sent = {id(message) for message in messages}
+    if not any(id(message) in sent for message in new):
+        raise InvalidRequestError(
+            "nothing of this turn can be sent: " + ", ".join(left_out),
+            hint=Hint(
+                "the calls of an answer that was cut off (finish_reason 'length'), failed or was "
+                "left are not in the history; ask again"
+            ),
+        )
     head = [{"role": "system", "content": system}] if system else []
     return Turn(messages, [*head, *messages], {}, left_out)
 

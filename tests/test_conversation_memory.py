@@ -475,6 +475,24 @@ async def test_results_may_be_given_again_after_their_turn_failed() -> None:
     assert server.requests[2]["messages"] == server.requests[1]["messages"]
 
 
+@pytest.mark.parametrize(
+    ("before", "what"),
+    [
+        ([calls("length")], "1 tool result without a call"),
+        ([stream("a")], "1 tool result without a call"),
+    ],
+    ids=["a call that was cut off", "no call"],
+)
+async def test_results_without_their_call_are_not_a_turn(before: list[bytes], what: str) -> None:
+    """Without them the request would be the one before, and answered once more."""
+    async with WireServer(before) as server, client(server) as copilot:
+        chat = copilot.conversation(memory="client")
+        await chat.ask("one")
+        with pytest.raises(InvalidRequestError, match=f"^nothing of this turn can be sent: {what}"):
+            await chat.ask([RESULT])
+    assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("finish", ["stop", "length", "content_filter"])
 async def test_a_turn_of_nothing_leaves_nothing_and_the_next_one_works(finish: str) -> None:
     answers = [stream("a"), delta(finish, reasoning="hm"), stream("b")]
