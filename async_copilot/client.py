@@ -14,7 +14,7 @@ from yarl import URL
 from .conversation import Conversation
 from .errors import ClientClosedError
 from .models import Model, Provider, fetch_list, list_url, read_models, read_providers
-from .observer import Observer, log_request
+from .observer import Observer
 from .options import (
     UNSET,
     Defaults,
@@ -281,8 +281,7 @@ class CopilotClient:
             max_retries=self._max_retries,
             number=asked.number,
         )
-        log_request(asked, method="GET")
-        return await fetch_list(exchange, asked.server)
+        return await fetch_list(exchange, asked)
 
     async def aclose(self) -> None:
         """Close the client; replies under way end with ClientClosedError."""

@@ -11,7 +11,15 @@ from functools import partial
 from typing import Any, NoReturn, Protocol, Self
 
 from .errors import AmnesiaWarning, CopilotError, Hint, InvalidRequestError, TurnInProgressError
-from .options import UNSET, Defaults, Memory, Unset, check_call, check_options
+from .options import (
+    UNSET,
+    Defaults,
+    Memory,
+    Unset,
+    check_call,
+    check_messages,
+    check_options,
+)
 from .reply import Reply
 from .saved import SETTINGS, Saved, read_saved
 from .turn import Turn, client_turn, place_of, server_turn
@@ -93,7 +101,11 @@ class Conversation:
         max_transcript: int = TRANSCRIPT_CHARS,
         **options: Any,
     ) -> None:
-        defaults = client.defaults
+        defaults = getattr(client, "defaults", None)
+        if not isinstance(defaults, Defaults):
+            raise InvalidRequestError(
+                f"client is {client!r:.80}", hint=Hint("give a CopilotClient")
+            )
         self.memory = defaults.memory if memory is UNSET else memory
         self.system = system
         self.model = defaults.model if model is UNSET else model
@@ -142,12 +154,17 @@ class Conversation:
 
     @handle.setter
     def handle(self, handle: dict[str, Any] | None) -> None:
+        if not isinstance(handle, dict | None):
+            raise InvalidRequestError(
+                f"handle is a {type(handle).__name__}",
+                hint=Hint("give a conversation object of the server's, or None"),
+            )
         self._server = ServerMemory(
-            kept(handle),
+            kept(handle) or None,
             place=self._place(self._options),
             system=self.system,
             known=len(self._messages),
-            begun=handle is not None,
+            begun=bool(handle),
         )
 
     # ------------------------------------------------------------------ turns
@@ -272,11 +289,14 @@ class Conversation:
 
         What stays is in order: tool calls without results, and results without calls, go
         too. A g4f server gets a new conversation with its transcript. Raises
-        TurnInProgressError while a turn is running, InvalidRequestError for anything else.
+        TurnInProgressError while a turn is running, InvalidRequestError for anything else,
+        and then the history stays as it is.
         """
         self._only_turn()
         if callable(keep):
-            messages = request_messages(list(keep(self.history)))
+            messages = request_messages(keep(self.history))
+            if messages:
+                check_messages(messages)
         elif type(keep) is int and keep >= 0:
             messages = newest(self._messages, keep)
         else:

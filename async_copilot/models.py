@@ -7,6 +7,7 @@ vLLM, llama.cpp, Ollama, OpenRouter and LiteLLM share; a bare list, as Together 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,11 @@ from urllib.parse import quote
 import orjson
 from yarl import URL
 
-from .errors import CopilotError, Hint, UnexpectedContentError
+from .errors import CopilotError, Hint, InvalidRequestError, UnexpectedContentError
+from .observer import log_list, log_request
 from .transport.exchange import Exchange
+from .verdict import tell_retries
+from .wire.asked import RequestInfo
 
 __all__ = [
     "MAX_LIST_BYTES",
@@ -62,8 +66,14 @@ class Provider:
 def list_url(completions: URL, *names: str) -> URL:
     """Return where a list is, beside ``chat/completions``: ``/v1/models``.
 
-    With ``api`` first it is g4f's own, beside ``/v1``: ``/api/NAME/models``.
+    With ``api`` first it is g4f's own, beside ``/v1``: ``/api/NAME/models``. Raises
+    InvalidRequestError for what is not a name.
     """
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise InvalidRequestError(
+                f"provider is {name!r:.80}", hint=Hint("give its name, as providers() has it")
+            )
     base = completions.parent.parent
     if names[0] == "api" and base.name == "v1":
         base = base.parent
@@ -71,22 +81,28 @@ def list_url(completions: URL, *names: str) -> URL:
     return base.joinpath(*parts, encoded=True).with_query(completions.query)
 
 
-async def fetch_list(exchange: Exchange, where: str) -> list[dict[str, Any]]:
+async def fetch_list(exchange: Exchange, asked: RequestInfo) -> list[dict[str, Any]]:
     """Get a list, again where that may help; return its entries.
 
     Raises what a request raises, and UnexpectedContentError for anything that is not a
     list, or holds more than MAX_LIST_BYTES. Cancelling closes the connection.
     """
-    retries = 0
+    now = asyncio.get_running_loop().time
+    retries, started = 0, now()
     while True:
+        log_request(asked, method="GET", attempt=retries + 1)
         try:
-            return list(_entries(await _read(exchange, where), where))
+            entries = list(_entries(await _read(exchange, asked.server), asked.server))
         except CopilotError as error:
             pause = exchange.pause(error, retries)
             if pause is None:
-                error.retries = retries
+                log_list(asked, now() - started, None)
+                tell_retries(error, retries, now() - started)
                 exchange.mask(error)
                 raise
+        else:
+            log_list(asked, now() - started, len(entries))
+            return entries
         retries += 1
         await exchange.wait(pause)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .reply import Reply
     from .wire.asked import RequestInfo
 
-__all__ = ["Observer", "log_end", "log_request", "tell"]
+__all__ = ["Observer", "log_end", "log_list", "log_request", "tell"]
 
 log = logging.getLogger("async_copilot")
 
@@ -86,6 +86,12 @@ def log_request(request: RequestInfo, *, method: str = "POST", attempt: int = 1)
             request.model,
             attempt,
         )
+
+
+def log_list(request: RequestInfo, seconds: float, entries: int | None) -> None:
+    """Log how a request for a list ended; entries: None where it failed."""
+    end = "ERROR" if entries is None else "COMPLETE"
+    log.debug("request %d: %s after %.3f s, %d entries", request.number, end, seconds, entries or 0)
 
 
 def log_end(reply: Reply) -> None:

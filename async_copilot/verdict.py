@@ -18,7 +18,7 @@ from .wire.answer import End
 if TYPE_CHECKING:
     from .reply import Reply
 
-__all__ = ["complete_error", "end_of", "left_error", "truncated_error"]
+__all__ = ["complete_error", "end_of", "left_error", "tell_retries", "truncated_error"]
 
 LONG_REQUEST = 8_000  # bytes; some 2,000 tokens, which is all that small models take
 
@@ -50,13 +50,18 @@ def truncated_error(reply: Reply) -> TruncatedError:
     )
 
 
+def tell_retries(failure: CopilotError, retries: int, seconds: float) -> None:
+    """Say in an error how often its request was sent again, in how many seconds."""
+    failure.retries = retries
+    if retries:
+        times = f"{retries} {'retry' if retries == 1 else 'retries'}"
+        failure.args = (f"{failure.message} (after {times}, {seconds:.1f} s in all)",)
+
+
 def complete_error(failure: CopilotError, reply: Reply, seconds: float) -> None:
     """Put what is known into an error that came seconds after its reply was asked for."""
     failure.reply = reply
-    failure.retries = reply.timing.retries
-    if failure.retries:
-        times = f"{failure.retries} {'retry' if failure.retries == 1 else 'retries'}"
-        failure.args = (f"{failure.message} (after {times}, {seconds:.1f} s in all)",)
+    tell_retries(failure, reply.timing.retries, seconds)
     size, nothing = reply.request.size, reply.timing.first_chunk is None
     if nothing and size >= LONG_REQUEST and isinstance(failure, TruncatedError | DisconnectedError):
         failure.hint = Hint(

@@ -390,6 +390,12 @@ def test_memory_is_the_servers_or_the_clients(memory: Any) -> None:
         CopilotClient().conversation(memory=memory)
 
 
+@pytest.mark.parametrize("wrong", [None, 5, "http://localhost:1337/v1", CopilotClient])
+def test_a_conversation_is_held_on_a_client(wrong: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="give a CopilotClient"):
+        Conversation(wrong)
+
+
 # ------------------------------------------------------------------ turns that fail or are left
 
 BROKEN = stream("Hel", "lo", finish=None)

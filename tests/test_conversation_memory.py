@@ -206,6 +206,22 @@ async def test_a_handle_of_ones_own_is_gone_on_with() -> None:
     assert server.requests[0]["messages"] == [user("one")]
 
 
+async def test_an_empty_handle_is_none() -> None:
+    """g4f takes it for none, and begins a new conversation."""
+    answers = [stream("a", provider="P", conversation={})]
+    async with WireServer(answers) as server, client(server) as copilot:
+        chat = await talked(copilot, "one", provider="P")
+        assert chat.handle is None
+        assert (await chat.ask("two")).remembered is True
+        chat.handle = {}
+        await chat.ask("three")
+        for wrong in (5, "x", []):
+            with pytest.raises(InvalidRequestError, match="handle is a"):
+                chat.handle = wrong
+    texts = [request["messages"][0]["content"] for request in server.requests]
+    assert [text.count("User: ") for text in texts] == [0, 2, 3]
+
+
 async def test_the_bound_of_the_transcript_is_an_option_and_its_loss_is_told() -> None:
     async with WireServer([stream("a" * 30, provider="P")]) as server, client(server) as copilot:
         chat = copilot.conversation(provider="P", max_transcript=60)
@@ -624,6 +640,18 @@ async def test_trim_by_a_function_leaves_a_history_in_order() -> None:
                 chat.trim(wrong)  # type: ignore[arg-type]  # that is what is shown
         with pytest.raises(InvalidRequestError):
             chat.trim(lambda history: ["text"])  # type: ignore[list-item]  # likewise
+
+
+@pytest.mark.parametrize("wrong", [5, None, [5], [{"content": "x"}], [{"role": ""}], -1, True])
+async def test_what_cannot_be_a_history_leaves_it_as_it_was(wrong: Any) -> None:
+    async with WireServer([stream("a")]) as server, client(server) as copilot:
+        chat = await talked(copilot, "one", memory="client")
+        keep = wrong if wrong in (-1, True) else lambda _: wrong
+        with pytest.raises(InvalidRequestError):
+            chat.trim(keep)
+        assert chat.history == [user("one"), assistant("a")]
+        chat.trim(lambda _: [])
+        assert chat.history == []
 
 
 async def test_neither_while_a_turn_is_running() -> None:

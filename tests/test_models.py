@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from wire_server import WireServer, http, recording
@@ -12,6 +13,7 @@ from async_copilot import (
     ConnectionFailedError,
     CopilotClient,
     CopilotError,
+    InvalidRequestError,
     Model,
     NotFoundError,
     Provider,
@@ -174,6 +176,13 @@ async def test_a_list_follows_a_redirect_that_a_post_would_not() -> None:
     ):
         assert [model.id for model in await client.models()] == ["m"]
     assert server.heads[1].startswith(b"GET /v2/models ")
+
+
+@pytest.mark.parametrize("wrong", ["", 5, b"Copilot"])
+async def test_a_provider_is_a_name(wrong: Any) -> None:
+    async with CopilotClient() as client:
+        with pytest.raises(InvalidRequestError, match="give its name"):
+            await client.models(provider=wrong)
 
 
 def test_a_providers_entry_shows_its_names_alone() -> None:

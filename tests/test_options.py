@@ -365,6 +365,11 @@ def test_a_clock_is_a_number_of_seconds_or_off(clock: str, seconds: Any) -> None
         Timeouts(**{clock: seconds})
 
 
+def test_a_clock_has_a_name() -> None:
+    with pytest.raises(TypeError):
+        Timeouts(30)  # type: ignore[call-arg]  # that is the test
+
+
 @pytest.mark.parametrize(
     "options",
     [

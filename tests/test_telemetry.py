@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from wire_server import WireServer
 
 from async_copilot import (
     ConnectionFailedError,
@@ -255,7 +256,7 @@ async def test_the_log_tells_a_request_from_its_start_to_its_end(
     place = f"{server.url}/chat/completions"
     assert lines[0] == f"DEBUG request {number}: POST {place}, model 'llama3', attempt 1"
     assert f"DEBUG request {number}: POST {place}, model 'llama3', attempt 2" in lines
-    assert [line for line in lines if line.startswith("INFO retry 1 of 2 in ")]
+    assert [line for line in lines if line.startswith(f"INFO request {number}: retry 1 of 2")]
     headers = [line for line in lines if "connection" in line]
     assert headers[0].startswith(f"DEBUG request {number}: status 503 after 0.")
     assert headers[0].endswith(" s, on a new connection")
@@ -312,6 +313,24 @@ async def test_a_list_of_models_is_a_request_in_the_log_too(
     caplog.set_level(logging.DEBUG, "async_copilot")
     async with FakeServer("Hello") as server, CopilotClient(base_url=server.url) as client:
         await client.models()
-    out, headers = story(caplog)
+    out, headers, end = story(caplog)
     assert re.fullmatch(rf"DEBUG request \d+: GET {server.url}/models, .*, attempt 1", out)
     assert ": status 200 after 0." in headers
+    assert re.fullmatch(r"DEBUG request \d+: COMPLETE after [\d.]+ s, \d entries", end)
+
+
+async def test_a_list_that_failed_is_in_the_log_with_each_attempt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG, "async_copilot")
+    busy = b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n"
+    async with (
+        WireServer([busy]) as server,
+        CopilotClient(base_url=server.url, max_retries=1) as client,
+    ):
+        with pytest.raises(CopilotError, match=r"\(after 1 retry, \d\.\d s in all\)"):
+            await client.models()
+    lines = story(caplog)
+    assert [line[-9:] for line in lines if "GET" in line] == ["attempt 1", "attempt 2"]
+    assert lines[-1].endswith(", 0 entries")
+    assert ": ERROR after " in lines[-1]

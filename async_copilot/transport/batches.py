@@ -38,7 +38,8 @@ class Batch:
     )
 
     def __init__(self, interval: float, min_chars: int, limit: int | None = None) -> None:
-        if isinstance(interval, bool) or not 0 <= interval < math.inf:
+        is_number = isinstance(interval, int | float) and not isinstance(interval, bool)
+        if not is_number or not 0 <= interval < math.inf:
             raise InvalidRequestError(
                 f"batches(interval={interval!r})",
                 hint=Hint("give seconds, 0 for no pause between batches"),

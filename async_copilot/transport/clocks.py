@@ -35,7 +35,7 @@ GRACE = 1.0  # seconds at most that a server gets after such a timer
 LOOKS = 8  # turns of the loop; bytes take two to their reader, a new connection a few more
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timeouts:
     """Six clocks, in seconds; None turns one off.
 

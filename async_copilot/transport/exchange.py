@@ -116,7 +116,11 @@ class Exchange:
             except CopilotError as error:
                 if self._aborted is not None or not self._stale(error):
                     raise
-                log.info("a pooled connection to %s was stale, another one is used", self._place)
+                log.info(
+                    "request %d: a pooled connection to %s was stale, another one is used",
+                    self._number,
+                    self._place,
+                )
                 replaced(error)
 
     async def _through_the_gate(self) -> Body:
@@ -165,7 +169,8 @@ class Exchange:
         kind = type(failure).__name__
         status = "" if failure.status is None else f" (HTTP {failure.status})"
         log.info(
-            "retry %d of %d in %.2f s, after a %s%s",
+            "request %d: retry %d of %d in %.2f s, after a %s%s",
+            self._number,
             retries + 1,
             self._max_retries,
             pause,

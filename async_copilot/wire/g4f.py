@@ -23,6 +23,8 @@ _OWN_KEY = re.compile(r"not authenticated|g4f api key", re.IGNORECASE)
 _UNKNOWN = re.compile(r"\bProviders? not found: ([^\s:]+)$|label '([^'\s]+)' not found$")
 _HIDDEN = "Request execution failed"
 _LOGIN = frozenset({"MissingAuthError", "NoValidHarFileError"})
+# What a pool says of each of its providers, of which all failed.
+_IN_A_POOL = re.compile(r"^(\w+): (?:MissingAuthError|NoValidHarFileError)\b", re.MULTILINE)
 
 # The status that the newest release gives to a class; older ones give 200 or 500 to all.
 _STATUS = {
@@ -62,17 +64,24 @@ def g4f_failure(event: Mapping[str, Any], message: str, status: int | None = Non
     own_key = _OWN_KEY.search(message) is not None
     hint = None
     if kind in _LOGIN or (status == 401 and provider and not own_key):
-        hint = Hint(
-            f"{f'the provider {provider}' if provider else 'this provider'} needs a login: "
-            f"log in where the g4f server runs, in the browser that it opens or by a .har file "
-            f"in its folder har_and_cookies, or use a provider that needs no login"
-        )
+        hint = _login(f"the provider {provider}" if provider else "this provider")
+    elif kind == "RetryProviderError" and (names := _IN_A_POOL.findall(message)):
+        hint = _login(f"the provider {' or '.join(names[:5])}")
+    elif kind == "MissingRequirementsError":
+        hint = Hint("install that where the g4f server runs, or use another provider")
     elif message == _HIDDEN and status in (None, 500):  # another one says enough
         hint = Hint(
             "g4f hides the reason from its clients; it is in the server's own terminal "
             "(start it with: g4f api --debug)"
         )
     return G4FFailure(provider, kind, hint)
+
+
+def _login(who: str) -> Hint:
+    return Hint(
+        f"{who} needs a login: log in where the g4f server runs, in the browser that it opens or "
+        f"by a .har file in its folder har_and_cookies, or use a provider that needs no login"
+    )
 
 
 def acts_as(kind: str | None, status: int | None) -> int | None:

@@ -21,7 +21,7 @@ Messages: TypeAlias = str | Mapping[str, Any] | Sequence[Mapping[str, Any]]
 """A user's text, one message, or the whole list, in the wire's own form."""
 
 
-def request_messages(messages: Messages) -> list[dict[str, Any]]:
+def request_messages(messages: Messages | Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Return the list the wire wants; a str is one user message."""
     if isinstance(messages, str):
         return [{"role": "user", "content": messages}]

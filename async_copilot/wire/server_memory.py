@@ -51,7 +51,7 @@ _REFUSALS = frozenset({400, 404, 409, 410, 422, 500})
 
 
 class Answered(Protocol):
-    """What must be known of an answer."""
+    """What must be known of an answer; an empty conversation object is none to g4f."""
 
     @property
     def conversation(self) -> dict[str, Any] | None: ...
@@ -170,8 +170,8 @@ class ServerMemory:
             self.handle = kept(answer.conversation) or self.handle
             return False
         self.pool = (self.pool and asked.place == self.place) or _keyed(answer)
-        if asked.told or answer.conversation is not None:
-            self.handle = kept(answer.conversation)
+        if asked.told or answer.conversation:
+            self.handle = kept(answer.conversation) or None
         self.place, self.answered, self.system = asked.place, answer.provider, asked.system
         self.known, self.begun, self.doubted = known, True, False
         return remembered
@@ -179,14 +179,14 @@ class ServerMemory:
     def _remembered(self, asked: Asked, answer: Answered) -> bool | None:
         if asked.told:
             return None if asked.first else asked.known
-        if answer.provider is None and answer.conversation is None:
+        if answer.provider is None and not answer.conversation:
             return None  # a release that tells nothing
         if self._other_provider(asked, answer):
             return False
         if asked.handle is None:
             # It went on by id, and now it names a provider: a release that knows no ids.
             return None if answer.provider is None else False
-        if answer.conversation is None:
+        if not answer.conversation:
             return True  # the provider took its own handle, and began no other conversation
         return same_conversation(asked.handle, answer.conversation, answer.provider)
 

@@ -416,9 +416,9 @@ async def test_a_reply_is_read_in_one_way() -> None:
 
 async def test_a_pace_that_cannot_be_is_refused_before_anything_is_read() -> None:
     async with asked(FakeAnswer(WORDS)) as (_, _, reply):
-        for interval in (-1, math.inf, math.nan, True):
+        for interval in (-1, math.inf, math.nan, True, "1", None):
             with pytest.raises(InvalidRequestError, match="interval"):
-                reply.batches(interval=interval)
+                reply.batches(interval=interval)  # type: ignore[arg-type]  # that is the test
         for min_chars in (0, 1.5, True):
             with pytest.raises(InvalidRequestError, match="min_chars"):
                 reply.batches(min_chars=min_chars)  # type: ignore[arg-type]  # that is the test

@@ -55,6 +55,22 @@ def test_a_login_that_a_provider_wants_is_told_as_that(
     assert ("the provider Copilot" in hint) == bool(beside)
 
 
+def test_a_login_that_a_pools_providers_want_is_told_too() -> None:
+    message = (
+        "RetryProviderError: RetryProvider failed:\nCopilot: MissingAuthError: Add a .har file\n"
+        "You: RateLimitError: slowly\nGrok: NoValidHarFileError: none"
+    )
+    hint = str(g4f_failure(failed(message, provider="Any"), message, 500).hint)
+    assert "the provider Copilot or Grok needs a login" in hint
+    other = message.replace("MissingAuthError", "KeyError").replace("NoValid", "No")
+    assert g4f_failure(failed(other, provider="Any"), other, 500).hint is None
+
+
+def test_what_is_missing_is_missing_at_the_server() -> None:
+    message = 'MissingRequirementsError: Install "nodriver" package | pip install -U nodriver'
+    assert "where the g4f server runs" in str(g4f_failure(failed(message), message, 500).hint)
+
+
 @pytest.mark.parametrize(
     ("message", "status", "beside"),
     [
