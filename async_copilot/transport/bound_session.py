@@ -41,7 +41,8 @@ class BoundSession:
     def usable(self) -> aiohttp.ClientSession:
         """Return the session. Raises ClientClosedError, WrongLoopError."""
         loop = asyncio.get_running_loop()
-        if self.closed or (self._session is not None and self._session.closed):
+        # A double's may be missing, or be a mock that is true.
+        if self.closed or getattr(self._session, "closed", False) is True:
             raise ClientClosedError(
                 "the client, or the session it borrows, is closed", hint=Hint("make a new one")
             )

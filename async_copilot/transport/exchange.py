@@ -25,6 +25,7 @@ from ..wire.g4f import acts_as, unknown_provider
 from .body import Body
 from .clocks import Timeouts, Watchdog
 from .connections import Delivery, used_connections
+from .doubles import own_headers
 from .error_body import read_status_error
 from .failures import translate
 from .gate import Gate
@@ -204,10 +205,8 @@ class Exchange:
         self._mask().error(error)
 
     def _mask(self) -> Mask:
-        session = self._session
-        own = {} if session.auth is None else {"Authorization": session.auth.encode()}
         urls = [self._url] if self._proxy is None else [self._url, self._proxy]
-        return Mask(self._headers, session.headers, own, urls=urls)
+        return Mask(self._headers, own_headers(self._session), urls=urls)
 
     async def _send(self) -> Body:
         self._clock = clock = Watchdog(self._timeouts, spent=self._spent)
@@ -260,8 +259,8 @@ class Exchange:
             response.close()
             target = target_of(url, location, response.status if self._body else 307)
             if target.origin() != url.origin():
-                own = bool(self._session.headers) or self._session.auth is not None
-                headers = headers_for_strangers(headers, self._url, target, own=own)
+                own = own_headers(self._session)
+                headers = headers_for_strangers(headers, self._url, target, own=bool(own))
             url = target
         raise too_many(self._url, url)
 
@@ -335,7 +334,7 @@ class Exchange:
 
         Then only aiohttp's own timeout of connecting can be used; it leaves out the DNS lookup.
         """
-        connector = self._session.connector
+        connector = getattr(self._session, "connector", None)
         return connector is None or bool(connector.limit or connector.limit_per_host)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import AsyncGenerator, Mapping
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -46,6 +47,10 @@ class Content:
         return b""
 
 
+class Slotted:
+    __slots__ = ("post",)
+
+
 def response(content: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Any:
     return SimpleNamespace(status=status, headers=headers or {}, content=content)
 
@@ -63,6 +68,35 @@ async def test_a_status_headers_and_a_content_are_enough(headers: dict[str, str]
     double = response(Content(WHOLE[:20], WHOLE[20:]), headers=headers)
     assert [text async for text in content_deltas(double, reply=reply)] == ["Hel", "lo"]
     assert reply.end is End.COMPLETE
+
+
+async def lines(body: bytes) -> AsyncGenerator[bytes, None]:
+    for line in body.splitlines(keepends=True):
+        yield line
+
+
+@pytest.mark.parametrize(
+    "content", [lines, lambda body: SimpleNamespace(iter_any=partial(lines, body))]
+)
+async def test_a_content_that_can_only_be_iterated_is_enough(content: Any) -> None:
+    """As tests have it whose code read ``async for line in response.content``."""
+    double = response(content(WHOLE))
+    assert [text async for text in content_deltas(double)] == ["Hel", "lo"]
+
+
+@pytest.mark.parametrize("session", [SimpleNamespace(), mock.MagicMock(), Slotted()])
+async def test_a_session_that_can_only_post_is_enough(session: Any) -> None:
+    """One that cannot be referenced weakly, and a mock, all of whose attributes are true."""
+    session.post = mock.AsyncMock(
+        side_effect=[
+            response(Content(b'{"error": "who are you"}'), status=401),
+            response(Content(WHOLE)),
+        ]
+    )
+    client = CopilotClient(base_url="http://api.test/v1", session=session)
+    with pytest.raises(AuthenticationError, match="who are you"):
+        await client.complete("Hi")
+    assert (await client.complete("Hi")).text == "Hello"
 
 
 async def test_a_mock_of_a_response_does_too() -> None:
