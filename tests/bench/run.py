@@ -1,6 +1,6 @@
 """The benchmark: what one delta costs here, in other clients, and in aiohttp and orjson alone.
 
-    python tests/bench/run.py                        all of it: about half an hour
+    python tests/bench/run.py                        all of it: about 40 minutes
     python tests/bench/run.py --quick                small streams, two rounds: does it all work?
     python tests/bench/run.py --scenario bulk        those whose name begins so; --list names them
     python tests/bench/run.py --only floor --only ours --only "openai (httpx)"

@@ -145,6 +145,18 @@ async def test_no_prompt_and_no_answer_is_written() -> None:
     assert "An answer" not in written
 
 
+async def test_an_answer_in_one_piece_is_not_told_as_a_stream() -> None:
+    recorder = Recorder()
+    async with FakeServer(WHOLE) as server, recorder.client(server) as client:
+        await client.complete("Hi", stream=False)
+    attributes = recorder.spans()[0].attributes or {}
+    assert not {"gen_ai.request.stream", "gen_ai.response.time_to_first_chunk"} & set(attributes)
+    assert set(recorder.points()) == {
+        "gen_ai.client.operation.duration",
+        "gen_ai.client.token.usage",
+    }
+
+
 async def test_choices_have_a_finish_reason_each() -> None:
     recorder = Recorder()
     form = {"type": "json_object"}
@@ -216,9 +228,12 @@ async def test_every_ending_ends_its_span(
     assert attributes["async_copilot.end"] == end.value
     assert attributes.get("error.type") == error
     assert span.status.is_unset is (error is None)
-    (duration,) = recorder.points()["gen_ai.client.operation.duration"]
+    points = recorder.points()
+    (duration,) = points.pop("gen_ai.client.operation.duration")
     assert duration.count == 1
     assert duration.attributes.get("error.type") == error
+    others = [point for each in points.values() for point in each]
+    assert not any("error.type" in point.attributes for point in others), "it is that one's alone"
 
 
 # ------------------------------------------------------------------ ways to leave
