@@ -27,6 +27,8 @@ __all__ = ["main"]
 
 # A server that runs for days keeps the last requests alone (and 16 MB of them at most).
 _KEPT_REQUESTS = 1000
+# g4f's own; a recorder of a g4f server on this machine needs another.
+_PORT = 1337
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -35,6 +37,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     if options.record and not options.cassette:
         parser.error("--record needs --cassette FILE: where to write")
+    if (options.speed != "1" or options.match) and (options.record or not options.cassette):
+        parser.error("--speed and --match are for a replay: give --cassette FILE alone")
+    if options.port is None:
+        options.port = 0 if options.record else _PORT
     try:
         script, what = _script(options)
         server = FakeServer(
@@ -51,14 +57,18 @@ def main(argv: Sequence[str] | None = None) -> int:
             keep=_KEPT_REQUESTS,
         )
     except (OSError, ValueError) as error:
-        parser.error(f"{options.script}: {error}" if options.script else str(error))
+        parser.error(str(error))
     try:
         asyncio.run(_serve(server, what))
     except KeyboardInterrupt:
         pass
-    except OSError as error:
-        sys.stderr.write(f"cannot listen on {options.host} port {options.port}: {error}\n")
+    except (OSError, UnicodeError) as error:  # a host may be no name that can be looked up
+        where = f"listen on {options.host} port {options.port}"
+        written = getattr(error, "filename", None)
+        sys.stderr.write(f"cannot {f'write {written}' if written else where}: {error}\n")
         return 1
+    except ValueError as error:
+        parser.error(str(error))
     return 0
 
 
@@ -69,19 +79,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="default: %(default)s, this machine alone")
-    add("--port", type=int, default=1337, help="0: a free one; default: 1337")
+    add("--port", type=int, help=f"0: a free one; default: {_PORT}, with --record a free one")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--script", type=Path, metavar="FILE", help="answers as JSON")
     what.add_argument("--record", metavar="URL", help="ask this server, and write what it sends")
     add("--cassette", type=Path, metavar="FILE", help="replay it, or with --record write it")
-    add(
-        "--speed",
-        type=_speed,
-        metavar="N",
-        default=1.0,
-        help="of a replay: 1, 10, ... or 'all' at once",
-    )
-    add("--match", choices=("order", "request"), default="order", help="of a replay")
+    add("--speed", metavar="N", default="1", help="of a replay: 1, 10, ... or 'all' at once")
+    add("--match", choices=("order", "request"), help="of a replay; default: order")
     add("--dialect", choices=list(DIALECTS), default="g4f")
     add("--memory", choices=get_args(MemoryKind), help="default: the dialect's")
     add("--models", nargs="+", metavar="ID", help="what GET /v1/models lists")
@@ -94,21 +98,26 @@ def _speed(text: str) -> float | None:
     try:
         return None if text == "all" else float(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a number or 'all'") from None
+        raise ValueError(f"--speed {text!r}: must be a number or 'all'") from None
 
 
 def _script(options: argparse.Namespace) -> tuple[Any, str]:
     """The script, and what the server is in words."""
     if options.record:
-        what = f"a recorder of {options.record} to {options.cassette}"
-        return Recorder(options.record, options.cassette), what
+        recorder = Recorder(options.record, options.cassette)
+        return recorder, f"a recorder of {recorder.url} to {options.cassette}"
     if options.cassette and options.script:
         raise ValueError("not allowed with --cassette: the server answers by one of them")
     if options.cassette:
-        cassette = Cassette(options.cassette, speed=options.speed, match=options.match)
+        speed = _speed(options.speed)
+        cassette = Cassette(options.cassette, speed=speed, match=options.match or "order")
         return cassette, f"a replay of {options.cassette}"
     if options.script:
-        return script_from_json(options.script.read_bytes()), "your script"
+        text = options.script.read_bytes()
+        try:
+            return script_from_json(text), "your script"
+        except ValueError as error:
+            raise ValueError(f"{options.script}: {error}") from None
     return None, "a built-in demo"
 
 

@@ -4,7 +4,7 @@ In: the file's text. Out: ``Take`` objects, one for each recorded answer; and th
 round. The only I/O is reading the file.
 
 The file is UTF-8 text, one JSON value a line. The first line is ``{"cassette": 1}``, its
-version. Each recording follows as::
+version; it may come again, so that files can be joined. Each recording follows as::
 
     {"request": {"method": "POST", "path": "/v1/chat/completions", "headers": {...}, "body": {...}}}
     {"response": {"status": 200, "headers": [["Content-Type", "text/event-stream"]], "at": 0.104}}
@@ -23,14 +23,16 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
 from .checks import HEADERS, is_number
 from .faults import FAULTS, Fault
 from .request import Request
+from .struck import secrets_of, strike_json
 
-__all__ = ["VERSION", "Cassette", "CassetteError", "Take", "lines_of"]
+__all__ = ["VERSION", "Cassette", "CassetteError", "Take", "kind_of", "lines_of"]
 
 VERSION = 1
 ENDS = ("complete", "cut", "left")
@@ -68,11 +70,11 @@ class Take:
     times: int | None = 1
 
     def fits(self, request: Request) -> bool:
-        """Whether this is the recorded request; replayed by order, every request is."""
+        """Whether this is the recorded request; by order, every request of its kind is."""
         if not self.by_request:
-            return True
-        asked = (request.method, request.path, request.asked)
-        return (self.method, self.path, self.asked) == asked
+            return kind_of(self.path) == kind_of(request.path)
+        same = (self.method, self.path) == (request.method, request.path)
+        return same and _compared(self.asked) == _struck(request)
 
     def summary(self) -> str:
         """The recording in a few words."""
@@ -88,14 +90,34 @@ class Take:
         return b"".join(data for _, data in self.reads)
 
 
+def kind_of(path: str) -> str:
+    """What is asked for at this path: "completions", "embeddings", ..."""
+    return path.rstrip("/").rpartition("/")[2]
+
+
+@lru_cache(maxsize=1)  # each recording of a cassette is compared with the same request
+def _struck(request: Request) -> Any:
+    """What is compared of a request: it is struck out as the recorded one was."""
+    secrets = secrets_of(request.headers.items(), request.asked)
+    return _compared(strike_json(request.asked, secrets))
+
+
+def _compared(asked: Any) -> Any:
+    """Without g4f's ``conversation_id``, which clients make up anew for each conversation."""
+    if not isinstance(asked, dict):
+        return asked
+    return {key: value for key, value in asked.items() if key != "conversation_id"}
+
+
 class Cassette:
     """A recorded file as a script.
 
     file:  as ``--record URL --cassette FILE`` wrote it.
     speed: 1 is the pace of the recording, 10 is ten times as fast; None: all at once.
-    match: "order": the recordings answer one request each, in their order, whatever it asks.
+    match: "order": the recordings answer one request each, in their order, whatever it asks
+           (where embeddings or other pages were recorded too, each kind in its own order).
            "request": each answers the request it was recorded with (the same path and the same
-           JSON); the first that was not replayed yet.
+           JSON but for ``conversation_id``); the first that was not replayed yet.
     fault: one fault or several, laid over each recording. A position counts the recorded events.
 
     Raises CassetteError (a ValueError) with the line where the file is wrong, OSError where it
@@ -119,11 +141,11 @@ class Cassette:
             raise ValueError(f"fault={fault!r}: must be one or more of {', '.join(FAULTS)}")
         how = {"speed": speed, "by_request": match == "request", "fault": faults}
         recorded = [replace(take, **how) for take in _read(Path(file))]  # type: ignore[arg-type]
-        self.takes = [take for take in recorded if take.path.rstrip("/").endswith("/completions")]
+        self.takes = [take for take in recorded if take.method == "POST"]
         self.pages = {
             (take.method, take.path): replace(take, times=None)
             for take in recorded
-            if take not in self.takes
+            if take.method != "POST"
         }
 
 
@@ -139,7 +161,7 @@ def _line(value: Any) -> str:
 
 
 def lines_of(take: Take) -> Iterator[str]:
-    """The lines of one recording; the file's first line is ``lines_of(None)`` before them."""
+    """The lines of one recording."""
     request = {"method": take.method, "path": take.path, "headers": take.sent, "body": take.asked}
     yield _line({"request": request})
     response = {"status": take.status, "headers": take.headers, "at": round(take.at, 6)}
@@ -166,7 +188,8 @@ class _Lines:
         return CassetteError(f"{self.path}, line {self.number}: {what}")
 
     def values(self) -> Iterator[Any]:
-        with self.path.open(encoding="utf-8", newline="\n") as file:
+        # An editor may have put a BOM before its text.
+        with self.path.open(encoding="utf-8-sig", newline="\n") as file:
             try:
                 for line in file:
                     self.number += 1
@@ -185,19 +208,28 @@ class _Lines:
 
 
 def _read(path: Path) -> list[Take]:
+    if path.exists() and not path.is_file():
+        raise CassetteError(f"{path}: is not a file")
     if (size := path.stat().st_size) > MAX_BYTES:
         raise CassetteError(f"{path}: {size} bytes, at most {MAX_BYTES} can be replayed")
     lines = _Lines(path)
     values = lines.values()
     first = next(values, None)
-    if not isinstance(first, dict) or "cassette" not in first:
+    if not _is_start(lines, first):
         raise lines.wrong('is not the start of a cassette: {"cassette": 1}')
-    if first["cassette"] != VERSION:
-        raise lines.wrong(f"version {first['cassette']!r}: this release reads version {VERSION}")
     takes: list[Take] = []
     for value in values:
-        takes.append(_take(lines, values, value, len(takes) + 1))
+        if not _is_start(lines, value):
+            takes.append(_take(lines, values, value, len(takes) + 1))
     return takes
+
+
+def _is_start(lines: _Lines, value: Any) -> bool:
+    if not isinstance(value, dict) or "cassette" not in value:
+        return False
+    if value["cassette"] != VERSION or value["cassette"] is True:
+        raise lines.wrong(f"version {value['cassette']!r}: this release reads version {VERSION}")
+    return True
 
 
 def _take(lines: _Lines, values: Iterator[Any], opening: Any, number: int) -> Take:
@@ -243,6 +275,8 @@ def _text(lines: _Lines, part: dict[str, Any], name: str) -> str:
 
 
 def _headers(lines: _Lines, value: Any) -> tuple[tuple[str, str], ...]:
+    if not isinstance(value, list | None):
+        raise lines.wrong(f"the headers are {value!r}, not a list of pairs")
     pairs = [tuple(pair) if isinstance(pair, list) else pair for pair in value or ()]
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2 and HEADERS[0](_as_header(pair))):

@@ -14,8 +14,8 @@ from .script_file import script_from_json
 
 __all__ = ["Control", "control"]
 
-_SHOWN = ("method", "path", "model", "provider", "stream", "messages", "status", "pieces", "ended")
-_LATER = ("left", "dropped", "connection")
+_SHOWN = ("method", "path", "model", "provider", "stream", "messages", "body", "status", "pieces")
+_LATER = ("ended", "left", "dropped", "connection")
 
 
 class Control(Protocol):

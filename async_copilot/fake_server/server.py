@@ -250,9 +250,13 @@ class FakeServer:
         host, port = self._address
         loop = asyncio.get_running_loop()
         self._listener = await loop.create_server(self._web, host, port, backlog=_BACKLOG)
-        if self._service.recorder is not None:
-            await self._service.recorder.start()
         port = self._listener.sockets[0].getsockname()[1]
+        try:
+            if self._service.recorder is not None:
+                await self._service.recorder.start(port)
+        except BaseException:
+            await self._stop()
+            raise
         self.origin = f"http://{f'[{host}]' if ':' in host else host}:{port}"
         self.url = self.origin + self._path
 

@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 
 from .answer import FakeAnswer
-from .cassette import Cassette, Take
+from .cassette import Cassette, Take, kind_of
 from .catalogue import Catalogue
 from .completions import Completions
 from .control import control
@@ -63,10 +63,15 @@ class Service:
         self._options = options
         self._catalogue = Catalogue(options.models, options.providers, options.dialect)
         self._calls = 0
-        self.script(script)
+        self._begin(script)
 
-    def script(self, script: Script | Recorder | None) -> None:
+    def script(self, script: Script | None) -> None:
         """From now on requests are answered by this script, from its beginning."""
+        if isinstance(script, Recorder) or self.recorder is not None:
+            raise TypeError("a Recorder is the script of its server from beginning to end")
+        self._begin(script)
+
+    def _begin(self, script: Script | Recorder | None) -> None:
         self.recorder = script if isinstance(script, Recorder) else None
         chosen: Any = demo if script is None or self.recorder else script
         if isinstance(chosen, type):
@@ -78,11 +83,12 @@ class Service:
         listed = chosen if isinstance(chosen, list | tuple) else [chosen]
         cassettes = [one for one in listed if isinstance(one, Cassette)]
         self._pages = {key: take for one in cassettes for key, take in one.pages.items()}
+        self._taped = {kind_of(take.path) for one in cassettes for take in one.takes}
         self._script = script
 
     def reset(self) -> None:
         """The script begins again; requests and conversations are forgotten."""
-        self.script(self._script)
+        self._begin(self._script)
         self.memory.forget()
         self.record.clear()
 
@@ -102,7 +108,8 @@ class Service:
             raise
         finally:
             took = time.monotonic() - started
-            _LOG.info("%s %s %s, %.3f s%s", http.method, http.path, status or "-", took, note)
+            path = http.rel_url.raw_path  # as it came: decoded it may hold a terminal's controls
+            _LOG.info("%s %s %s, %.3f s%s", http.method, path, status or "-", took, note)
         return response
 
     async def _respond(
@@ -122,9 +129,8 @@ class Service:
             response = self._unexpected(http, *error.args)
             response.force_close()
             return response
-        if self._options.control and http.path.startswith("/_fake/") and self._may_ask(http):
-            answered = control(self, http.method, http.path, raw)
-            return _json(*(answered or (404, {"error": {"message": "not a page of /_fake"}})))
+        if self._options.control and http.path.startswith("/_fake/"):
+            return self._control(http, raw)
         dialect = self._chat_dialect(http.method, http.path, http.query_string)
         if dialect is None:
             return await self._page(http, raw)
@@ -167,25 +173,22 @@ class Service:
     def _chat_dialect(self, method: str, path: str, query: str) -> OpenAI | None:
         if method != "POST":
             return None
-        if self._options.dialect.chat_path(path, query):
+        if self._options.dialect.chat_path(path, query) or kind_of(path) in self._taped:
             return self._options.dialect
         return Completions() if _COMPLETIONS.fullmatch(path) else None
 
     async def _chat(
         self, http: web.BaseRequest, request: Request, dialect: OpenAI
     ) -> web.StreamResponse:
-        if self.recorder is not None:
-            return await self.recorder.pass_on(http, request)
         route = self._options.providers.route(request.provider)
         turn = self.memory.turn(request, route or Route(FakeProvider("Copilot", memory="none")))
         request.known = turn.known
-        answer: Planned | None = self._refused(http, request, dialect, turn)
-        if answer is None and route is None:
-            body = dialect.no_provider(request.provider or "", envelope_of(request, turn))
-            answer = FakeAnswer(status=404, headers=_JSON, body=body)
-        if answer is None and turn.failure:
-            envelope = envelope_of(request, turn)
-            answer = dialect.failure(turn.failure, envelope, stream=request.stream)
+        answer: Planned | None = self._barred(http, request, dialect, turn)
+        if answer is None and self.recorder is not None:
+            return await self.recorder.pass_on(http, request)
+        # What a real server refused is on its cassette.
+        if answer is None and kind_of(request.path) not in self._taped:
+            answer = self._refused(request, dialect, turn, known=route is not None)
         if answer is None:
             answer = await self._pick(request)
             if isinstance(answer, Take) or (answer.status == 200 and answer.body is None):
@@ -209,19 +212,35 @@ class Service:
         await playback.run(plan(answer, dialect, envelope, stream=request.stream))
         return await playback.finish(close=dialect.closes and request.stream)
 
-    def _refused(
+    def _barred(
         self, http: web.BaseRequest, request: Request, dialect: OpenAI, turn: Turn
     ) -> FakeAnswer | None:
-        """The answer to a request that brings no key, or no chat that OpenAI would take."""
+        """The answer to a request without the server's key."""
+        if self._may_ask(http):
+            return None
+        status, headers, body = dialect.unauthorized(envelope_of(request, turn))
+        return FakeAnswer(status=status, headers=headers | _JSON, body=body)
+
+    def _refused(
+        self, request: Request, dialect: OpenAI, turn: Turn, *, known: bool
+    ) -> FakeAnswer | None:
+        """The answer to what is not a chat request, or to a provider that cannot answer.
+
+        known: whether there is a provider of the name that it asks for.
+        """
         envelope = envelope_of(request, turn)
-        if not self._may_ask(http):
-            status, headers, body = dialect.unauthorized(envelope)
-            return FakeAnswer(status=status, headers=headers | _JSON, body=body)
         if problem := problem_of(request):
             status, body = dialect.refused(problem, envelope)
             return FakeAnswer(status=status, headers=_JSON, body=body)
         refused = refusal_of(request.body) if self._options.strict and request.is_chat else None
-        return None if refused is None else FakeAnswer(status=400, error=refused)
+        if refused is not None:
+            return FakeAnswer(status=400, error=refused)
+        if not known:
+            body = dialect.no_provider(request.provider or "", envelope)
+            return FakeAnswer(status=404, headers=_JSON, body=body)
+        if turn.failure:
+            return dialect.failure(turn.failure, envelope, stream=request.stream)
+        return None
 
     def _may_ask(self, http: web.BaseRequest) -> bool:
         """Whether the request has the server's key, if it has one."""
@@ -254,6 +273,12 @@ class Service:
 
     # ---- everything but a chat
 
+    def _control(self, http: web.BaseRequest, raw: bytes) -> web.Response:
+        if not self._may_ask(http):
+            return self._no_key()
+        answered = control(self, http.method, http.path, raw)
+        return _json(*(answered or (404, {"error": {"message": "not a page of /_fake"}})))
+
     async def _page(self, http: web.BaseRequest, raw: bytes) -> web.StreamResponse:
         method, path = http.method, http.path
         take = self._pages.get((method, path))
@@ -262,8 +287,7 @@ class Service:
             page = self._catalogue.embeddings(path, _parsed(raw))
         known = page is not None or take is not None or self.recorder is not None
         if known and not self._may_ask(http):
-            status, headers, body = self._options.dialect.unauthorized(_NOBODY)
-            return web.Response(status=status, body=body, headers=headers | _JSON)
+            return self._no_key()
         if self.recorder is not None:
             request = read_request(method, path, http.headers, raw)
             return await self.recorder.pass_on(http, request)
@@ -271,6 +295,10 @@ class Service:
             request = read_request(method, path, http.headers, raw)
             return await self._play(http, request, self._options.dialect, take, _NO_TURN)
         return self._wrong(http) if page is None else _json(*page)
+
+    def _no_key(self) -> web.Response:
+        status, headers, body = self._options.dialect.unauthorized(_NOBODY)
+        return web.Response(status=status, body=body, headers=headers | _JSON)
 
     def _wrong(self, http: web.BaseRequest) -> web.Response:
         """A URL that this server does not have, in the dialect's words."""

@@ -13,7 +13,6 @@ from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp import web
 from fake_client import chat_body, content_of, events_of, get, post, raw_bytes
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,11 +23,9 @@ from async_copilot.fake_server import (
     CassetteError,
     Close,
     ErrorFrame,
-    FakeAnswer,
     FakeServer,
     HugeEvent,
     Raw,
-    Recorder,
     Repeat,
     Reset,
     ScriptError,
@@ -38,7 +35,6 @@ from async_copilot.fake_server import (
 from async_copilot.fake_server.cassette import Take, lines_of
 from async_copilot.fake_server.envelope import Envelope
 from async_copilot.fake_server.plan import DIALECTS
-from async_copilot.fake_server.recorder import MAX_BYTES
 from async_copilot.fake_server.replay import replay
 from async_copilot.fake_server.steps import Drop
 
@@ -119,6 +115,12 @@ WRONG += [
     (HEAD + '{"response": {"status": 200, "at": 0, "headers": [["a", "b\\r\\nc: d"]]}}', "header"),
     (HEAD + '{"response": {"status": 200, "at": 0, "headers": [[5, "b"]]}}', "header"),
     (HEAD + '{"response": {"status": 200, "at": 0, "headers": ["ab"]}}', "header 'ab'"),
+    (
+        HEAD + '{"response": {"status": 200, "at": 0, "headers": 5}}',
+        "the headers are 5, not a list",
+    ),
+    (HEAD + '{"response": {"status": 200, "at": 1' + "0" * 400 + "}}", "line 3: time 1000"),
+    ('{"cassette": true}', "version True"),
     (HEAD + OK, "line 3: recording 1 has no end: the file was cut off"),
     (HEAD + OK + '[0.05, "x"]', "line 4: time 0.05: must be a number of seconds, 0.1 or more"),
     (HEAD + OK + "[0.2]", r"line 4: must be a read: \[seconds, text\]"),
@@ -145,6 +147,11 @@ def test_bytes_that_are_not_utf_8_are_told(tmp_path: Path) -> None:
     file.write_bytes(b'{"cassette": 1}\n\xff\n')
     with pytest.raises(CassetteError, match="is not UTF-8 text"):
         Cassette(file)
+
+
+def test_what_is_not_a_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(CassetteError, match="is not a file"):
+        Cassette(tmp_path)
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
@@ -250,6 +257,45 @@ async def test_replayed_by_request_each_gets_its_own(tmp_path: Path) -> None:
                 assert content_of((await post(server, chat_body(text)))[2]) == text
             assert server.all_used()
             assert (await post(server, chat_body("three")))[0] == 410
+
+
+async def test_a_request_is_found_by_what_stays_the_same(tmp_path: Path) -> None:
+    asked = chat_body("Hi", api_key="struck-out", conversation_id="a")  # as they are written
+    file = written(tmp_path, stream_of("a", asked=asked), stream_of("b", asked="no JSON"))
+    async with FakeServer(Cassette(file, match="request", speed=None)) as server:
+        assert content_of((await post(server, b"no JSON"))[2]) == "b"
+        again = chat_body("Hi", api_key="another one", conversation_id="b")
+        assert content_of((await post(server, again))[2]) == "a"
+
+
+async def test_what_a_real_server_refused_is_refused_as_it_did(tmp_path: Path) -> None:
+    refused = take_of((0.0, b"no!"), status=422, headers=())
+    file = written(tmp_path, refused, stream_of("a"))
+    async with FakeServer(Cassette(file, speed=None), dialect="openai", strict=True) as server:
+        assert (await post(server, b"[]"))[::2] == (422, b"no!")
+        assert content_of((await post(server))[2]) == "a"
+        assert server.all_used()
+
+
+async def test_other_kinds_of_requests_have_an_order_of_their_own(tmp_path: Path) -> None:
+    kinds = ("responses", "embeddings", "responses", "completions")
+    takes = [
+        take_of((0.0, str(number).encode()), path=f"/v1/{kind}", headers=())
+        for number, kind in enumerate(kinds)
+    ]
+    async with FakeServer(Cassette(written(tmp_path, *takes))) as server:
+        paths = ("/chat/completions", "/responses", "/embeddings", "/responses")
+        assert [(await post(server, path=path))[2] for path in paths] == [b"3", b"0", b"1", b"2"]
+        assert server.all_used()
+
+
+async def test_a_recorded_path_needs_no_dialect(tmp_path: Path) -> None:
+    path = "/openai/deployments/d/chat/completions"
+    file = written(tmp_path, stream_of("a", path=path))
+    async with FakeServer(Cassette(file, match="request", speed=None)) as server:
+        server.url = server.origin
+        asked = {"messages": [{"role": "user", "content": "Hi"}]}
+        assert content_of((await post(server, asked, path=path))[2]) == "a"
 
 
 async def test_other_pages_come_from_the_cassette_too(tmp_path: Path) -> None:
@@ -374,183 +420,3 @@ async def test_a_stream_without_an_end_is_replayed_to_its_last_byte(tmp_path: Pa
     empty = written(tmp_path, take_of())
     async with FakeServer(Cassette(empty, fault=Truncate())) as server:
         assert (await post(server))[2] == b""
-
-
-# ---- the recorder
-
-
-async def recorded(
-    upstream: FakeServer, file: Path, *bodies: Any, headers: dict[str, str] | None = None
-) -> list[bytes]:
-    """What a client gets through the recorder for each of these requests."""
-    async with FakeServer(Recorder(upstream.url, file), check=False) as server:
-        return [(await post(server, body, headers=headers))[2] for body in bodies]
-
-
-async def test_a_recording_replays_what_was_sent(tmp_path: Path) -> None:
-    file = tmp_path / "a.cassette"
-    script: Any = [FakeAnswer(["Grü", "ße"], pace=50), FakeAnswer(status=429, error="slow")]
-    bodies = [chat_body("one"), chat_body("two")]
-    async with FakeServer(script) as upstream:
-        passed = await recorded(upstream, file, *bodies)
-    async with FakeServer(Cassette(file, match="request", speed=None)) as server:
-        replayed = [await post(server, body) for body in reversed(bodies)]
-    assert [body for _, _, body in replayed] == [*reversed(passed)]
-    assert [status for status, _, _ in replayed] == [429, 200]
-    assert replayed[1][1]["Server"] == "uvicorn"
-    assert '"Grü' not in file.read_text("utf-8").splitlines()[0]
-
-
-async def test_a_recording_keeps_reads_and_their_times(tmp_path: Path) -> None:
-    file = tmp_path / "a.cassette"
-    async with FakeServer(FakeAnswer(["a", "b", "c"], pace=20)) as upstream:
-        await recorded(upstream, file, chat_body())
-    (take,) = Cassette(file).takes
-    times = [at for at, _ in take.reads]
-    assert len(times) >= 3
-    assert times[2] - times[0] > 0.05
-
-
-async def test_recordings_are_added_to_a_file(tmp_path: Path) -> None:
-    file = tmp_path / "a.cassette"
-    async with FakeServer("Hello") as upstream:
-        for _ in range(2):
-            await recorded(upstream, file, chat_body())
-    assert len(Cassette(file).takes) == 2
-    assert file.read_text("utf-8").count('"cassette"') == 1
-
-
-KEY = "sk-very-secret-key"
-
-
-async def test_keys_and_cookies_are_struck_out(tmp_path: Path) -> None:
-    file = tmp_path / "a.cassette"
-    answer = FakeAnswer(
-        status=401,
-        error=f"Incorrect API key provided: {KEY}",
-        headers={"Set-Cookie": "session=abcdefgh12345", "X-Request-Id": "kept"},
-    )
-    body = chat_body("Hi", max_tokens=5, api_key=KEY, extra={"list": [KEY]})
-    headers = {"Authorization": f"Bearer {KEY}", "Cookie": "a=bcdefghijkl", "X-Api-Key": "short"}
-    async with FakeServer(answer) as upstream:
-        (passed,) = await recorded(upstream, file, body, headers=headers)
-        assert upstream.requests[0].headers["Authorization"] == f"Bearer {KEY}"
-    text = file.read_text("utf-8")
-    for secret in (KEY, "abcdefgh12345", "bcdefghijkl", "short"):
-        assert secret not in text
-    assert KEY.encode() in passed, "the client itself sees all of it"
-    (take,) = Cassette(file).takes
-    assert len(take.body) == len(passed)
-    assert take.asked["max_tokens"] == 5
-    assert dict(take.headers)["X-Request-Id"] == "kept"
-
-
-async def test_other_pages_are_recorded_too(tmp_path: Path) -> None:
-    file = tmp_path / "a.cassette"
-    async with FakeServer(models=["a"]) as upstream:
-        async with FakeServer(Recorder(upstream.url, file)) as server:
-            first = await get(server, "/models")
-            server.url = server.origin
-            assert (await get(server, "/health"))[0] == 404
-        upstream.unexpected.clear()
-    async with FakeServer(Cassette(file)) as server:
-        assert await get(server, "/models") == first
-
-
-async def test_a_cut_upstream_is_a_cut_for_the_client_and_in_the_file(tmp_path: Path) -> None:
-    file = tmp_path / "a.cassette"
-    async with (
-        FakeServer(FakeAnswer(["a", "b"], fault=Close(after=1))) as upstream,
-        FakeServer(Recorder(upstream.url, file)) as server,
-    ):
-        raw = await raw_bytes(server)
-    assert not raw.endswith(b"0\r\n\r\n")
-    (take,) = Cassette(file).takes
-    assert take.end == "cut"
-    assert content_of(take.body) == "a"
-
-
-async def test_a_client_that_leaves_leaves_what_came_so_far(tmp_path: Path) -> None:
-    file = tmp_path / "a.cassette"
-    async with (
-        FakeServer(FakeAnswer(["a", "b"], fault=Stall(after=1))) as upstream,
-        FakeServer(Recorder(upstream.url, file)) as server,
-    ):
-        timeout = aiohttp.ClientTimeout(total=0.3)
-        async with aiohttp.ClientSession(timeout=timeout) as session:
-            with pytest.raises(TimeoutError):
-                await post(server, session=session)
-        await server.until(lambda: server.disconnects == 1)
-        await upstream.until(lambda: upstream.disconnects == 1)
-    (take,) = Cassette(file).takes
-    assert (take.end, content_of(take.body)) == ("left", "a")
-
-
-async def test_a_server_that_is_not_there_is_a_502(tmp_path: Path) -> None:
-    recorder = Recorder("http://127.0.0.1:9/v1", tmp_path / "a.cassette")
-    async with FakeServer(recorder) as server:
-        status, _, body = await post(server)
-    assert status == 502
-    assert "cannot reach http://127.0.0.1:9" in json.loads(body)["error"]["message"]
-    assert Cassette(recorder.file).takes == []
-
-
-async def test_an_answer_without_end_is_passed_on_but_not_written_whole(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert MAX_BYTES == 2**26
-    monkeypatch.setattr("async_copilot.fake_server.recorder.MAX_BYTES", 10_000)
-    file = tmp_path / "a.cassette"
-    async with FakeServer(FakeAnswer(["a", "b"], fault=HugeEvent(20_000, after=1))) as upstream:
-        (passed,) = await recorded(upstream, file, chat_body())
-    (take,) = Cassette(file).takes
-    assert len(passed) > 20_000 > len(take.body)
-    assert take.end == "cut"
-
-
-@pytest.mark.parametrize("url", ["localhost:1337", "ftp://x/v1", "http://"])
-def test_what_is_not_a_server_url_is_refused(tmp_path: Path, url: str) -> None:
-    with pytest.raises(ValueError, match="must be a URL such as"):
-        Recorder(url, tmp_path / "a.cassette")
-
-
-def test_a_file_that_is_there_must_be_a_cassette(tmp_path: Path) -> None:
-    file = tmp_path / "a.txt"
-    file.write_text("my notes\n")
-    with pytest.raises(CassetteError):
-        Recorder("http://localhost:1337/v1", file)
-    assert file.read_text() == "my notes\n"
-
-
-async def test_a_recorder_that_never_ran_stops(tmp_path: Path) -> None:
-    await Recorder("http://localhost:1337/v1", tmp_path / "a.cassette").stop()
-
-
-# ---- a real server's recording, taken for the wire tests
-
-
-async def test_the_recorded_bytes_of_g4f_come_back_exactly(tmp_path: Path) -> None:
-    """Served by a plain aiohttp server as g4f 8.8.6 sent it, recorded, replayed."""
-    raw = (RECORDINGS / "g4f-8.8.6" / "greeting.http").read_bytes()
-    body = joined(raw.split(b"\r\n\r\n", 1)[1])
-
-    async def answer(request: web.BaseRequest) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        for block in body.split(b"\n\n"):
-            if block:
-                await response.write(block + b"\n\n")
-        return response
-
-    runner = web.ServerRunner(web.Server(answer))
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    file = tmp_path / "g4f.cassette"
-    async with FakeServer(Recorder(f"http://127.0.0.1:{port}/v1", file)) as server:
-        _, _, passed = await post(server)
-    await runner.cleanup()
-    async with FakeServer(Cassette(file)) as server:
-        _, _, replayed = await post(server)
-    assert body == passed == replayed

@@ -151,7 +151,11 @@ def test_a_wrong_script_is_one_sentence(
         (["--script", "a", "--cassette", "b"], "not allowed with --cassette"),
         (["--cassette", "/nonexistent"], "No such file"),
         (["--cassette", "x", "--speed", "0"], "No such file|speed"),
-        (["--speed", "fast"], "'fast': must be a number or 'all'"),
+        (["--cassette", "x", "--speed", "fast"], "'fast': must be a number or 'all'"),
+        (["--speed", "2"], "--speed and --match are for a replay"),
+        (["--match", "order", "--record", "u", "--cassette", "x"], "are for a replay"),
+        (["--api-key", ""], "api_key=''"),
+        (["--record", "http://u", "--cassette", "/nonexistent/x"], "is not a folder that is there"),
     ],
 )
 def test_options_that_cannot_be_meant_are_one_sentence(
@@ -161,6 +165,36 @@ def test_options_that_cannot_be_meant_are_one_sentence(
         main(options)
     assert stopped.value.code == 2
     assert re.search(words, capsys.readouterr().err.splitlines()[-1])
+
+
+def test_an_option_is_not_told_as_a_fault_of_the_script(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "script.json").write_text("[]")
+    with pytest.raises(SystemExit):
+        main(["--script", str(tmp_path / "script.json"), "--port", "-1"])
+    assert "error: port=-1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 70])
+def test_a_host_that_is_no_name_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], host: str
+) -> None:
+    assert main(["--host", host, "--port", "0"]) == 1
+    assert capsys.readouterr().err.startswith(f"cannot listen on {host} port 0: ")
+
+
+def test_a_recorder_that_cannot_work_is_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    file = str(tmp_path / "a.cassette")
+    with pytest.raises(SystemExit):
+        main(["--record", f"http://127.0.0.1:{port}", "--cassette", file, "--port", port])
+    assert "is the recorder itself" in capsys.readouterr().err
+    assert main(["--record", "http://127.0.0.1:9", "--cassette", "/proc/none"]) == 1
+    assert capsys.readouterr().err.startswith("cannot write /proc/none: ")
 
 
 def test_a_recorder_and_a_replay_run_alone(tmp_path: Path) -> None:
@@ -188,7 +222,7 @@ def test_a_key_and_the_control_pages_are_there() -> None:
             ("/v1/models", "Bearer k", 200),
             ("/v1/models", "Bearer x", 401),
             ("/_fake/requests", "Bearer k", 200),
-            ("/_fake/requests", "Bearer x", 404),
+            ("/_fake/requests", "Bearer x", 401),
         ):
             request = urllib.request.Request(origin + path, headers={"Authorization": key})  # noqa: S310
             try:

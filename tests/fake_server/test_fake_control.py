@@ -37,6 +37,7 @@ async def test_a_program_scripts_the_server_and_reads_what_it_asked() -> None:
         assert (status, first["model"], second["status"]) == (200, "m", 429)
         assert first["messages"] == [{"role": "user", "content": "Hello"}]
         assert first["ended"] > 0
+        assert first["body"] == chat_body("Hello", model="m")
         assert seen["unexpected"] == []
         await asked(server, "POST", "/_fake/reset")
         assert (await asked(server, "GET", "/_fake/requests"))[1]["requests"] == []
@@ -71,8 +72,8 @@ async def test_in_a_test_there_are_no_control_pages() -> None:
 
 
 async def test_the_control_pages_want_the_key_too() -> None:
-    async with FakeServer(control=True, api_key="another", check=False) as server:
-        assert (await asked(server, "GET", "/_fake/requests"))[0] == 404
+    async with FakeServer(control=True, api_key="another") as server:
+        assert (await asked(server, "GET", "/_fake/requests"))[0] == 401
     async with FakeServer(control=True, api_key="k") as server:
         assert (await asked(server, "GET", "/_fake/requests"))[0] == 200
 
@@ -84,7 +85,7 @@ async def test_each_request_is_one_line_without_its_prompt(
     script = [FakeAnswer("Hello"), FakeAnswer("x", fault=Stall())]
     async with FakeServer(script, check=False) as server:
         await post(server, chat_body("a secret prompt"))
-        await post(server, {}, path="/nothing?api-key=hush")
+        await post(server, {}, path="/nothing%1b?api-key=hush")
         with pytest.raises(TimeoutError):
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(0.1)) as session:
                 await post(server, session=session)
@@ -92,7 +93,7 @@ async def test_each_request_is_one_line_without_its_prompt(
     lines = [record.getMessage() for record in caplog.records]
     expected = [
         r"POST /v1/chat/completions 200, \d\.\d{3} s",
-        r"POST /v1/nothing 404, \d\.\d{3} s",
+        r"POST /v1/nothing%1B 404, \d\.\d{3} s",
         r"POST /v1/chat/completions -, \d\.\d{3} s, the client left",
     ]
     assert len(lines) == 3
