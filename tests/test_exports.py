@@ -61,7 +61,7 @@ INSIDE = {
         # the wire forms
         *("openai", "azure", "llama", "litellm", "g4f", "completions"),
         # what a request gets
-        *("struck", "cassette", "script_file", "script", "strict", "guard", "demo", "catalogue"),
+        *("masking", "cassette", "script_file", "script", "strict", "guard", "demo", "catalogue"),
         *("steps", "striking", "plan", "options", "replay", "record", "control"),
         # sockets and files
         *("playback", "recorder", "service", "connections", "thread", "server"),

@@ -29,8 +29,8 @@ from typing import Any, Literal
 
 from .checks import HEADERS, is_number
 from .faults import FAULTS, Fault
+from .masking import mask_json, secrets_of
 from .request import Request
-from .struck import secrets_of, strike_json
 
 __all__ = ["VERSION", "Cassette", "CassetteError", "Take", "kind_of", "lines_of"]
 
@@ -74,7 +74,7 @@ class Take:
         if not self.by_request:
             return kind_of(self.path) == kind_of(request.path)
         same = (self.method, self.path) == (request.method, request.path)
-        return same and _compared(self.asked) == _struck(request)
+        return same and _compared(self.asked) == _masked(request)
 
     def summary(self) -> str:
         """The recording in a few words."""
@@ -96,10 +96,10 @@ def kind_of(path: str) -> str:
 
 
 @lru_cache(maxsize=1)  # each recording of a cassette is compared with the same request
-def _struck(request: Request) -> Any:
-    """What is compared of a request: it is struck out as the recorded one was."""
+def _masked(request: Request) -> Any:
+    """What is compared of a request: it is masked as the recorded one was."""
     secrets = secrets_of(request.headers.items(), request.asked)
-    return _compared(strike_json(request.asked, secrets))
+    return _compared(mask_json(request.asked, secrets))
 
 
 def _compared(asked: Any) -> Any:

@@ -1,8 +1,8 @@
 """A proxy that writes what a server really sent. I/O: aiohttp, and one file.
 
 In: requests, and the URL of a real server. Out: that server's answers, byte for byte, and a
-cassette of them (see ``cassette``). Keys and cookies are struck out of what is written (see
-``struck``).
+cassette of them (see ``cassette``). Keys and cookies are masked in what is written (see
+``masking``).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from multidict import CIMultiDict
 
 from .cassette import VERSION, Cassette, Take, lines_of
 from .guard import is_loopback
+from .masking import mask_bytes, mask_header, mask_json, secrets_of
 from .request import Request
-from .struck import secrets_of, strike_bytes, strike_header, strike_json
 
 __all__ = ["Recorder"]
 
@@ -213,23 +213,23 @@ class _Taking:
         """What came, without its secrets."""
         secrets = self._secrets
         # As one: a secret may lie across two reads.
-        body = strike_bytes(b"".join(data for _, data in self._reads), secrets)
+        body = mask_bytes(b"".join(data for _, data in self._reads), secrets)
         reads, start = [], 0
         for at, data in self._reads:
             reads.append((at, body[start : start + len(data)]))
             start += len(data)
         return Take(
             method=self._http.method,
-            path=strike_header("", self._http.path, secrets),
-            asked=strike_json(self._request.asked, secrets),
+            path=mask_header("", self._http.path, secrets),
+            asked=mask_json(self._request.asked, secrets),
             sent={
-                name: strike_header(name, value, secrets)
+                name: mask_header(name, value, secrets)
                 for name, value in self._http.headers.items()
                 if name.lower() not in _HOP
             },
             status=self._upstream.status,
             headers=tuple(
-                (name, strike_header(name, value, secrets)) for name, value in self._headers
+                (name, mask_header(name, value, secrets)) for name, value in self._headers
             ),
             at=self._at,
             reads=tuple(reads),

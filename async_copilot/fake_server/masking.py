@@ -1,7 +1,7 @@
-"""Keys, cookies and passwords, found and struck out of what is written. No I/O.
+"""Keys, cookies and passwords, found and masked in what is written. No I/O.
 
 They are known by the names of headers, of parameters in a query and of fields in JSON; what such
-a name holds is struck out wherever it comes again.
+a name holds is masked wherever it comes again.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
-__all__ = ["secrets_of", "strike_bytes", "strike_header", "strike_json"]
+__all__ = ["mask_bytes", "mask_header", "mask_json", "secrets_of"]
 
-_STRUCK = "struck-out"
+_MASK = "struck-out"
 _SECRET = re.compile(
     r"auth|key$|token|secret|cookie|passw|pwd|credential|signature|^sig$|session|jwt|bearer",
     re.IGNORECASE,
@@ -38,7 +38,7 @@ def secrets_of(named: Iterable[tuple[str, str]], asked: Any = None) -> list[str]
     return sorted({one for one in found if len(one) >= _LEAST}, key=len, reverse=True)
 
 
-def strike_bytes(body: bytes, secrets: Iterable[str]) -> bytes:
+def mask_bytes(body: bytes, secrets: Iterable[str]) -> bytes:
     """A body without them, as long as before, so that lengths stay true."""
     for secret in secrets:
         for form in {secret, json.dumps(secret)[1:-1], quote(secret, safe="")}:
@@ -47,28 +47,28 @@ def strike_bytes(body: bytes, secrets: Iterable[str]) -> bytes:
     return body
 
 
-def strike_header(name: str, value: str, secrets: Iterable[str]) -> str:
+def mask_header(name: str, value: str, secrets: Iterable[str]) -> str:
     """A header's value without them."""
     if _is_secret(name):
-        return _STRUCK
+        return _MASK
 
     def parameter(found: re.Match[str]) -> str:
-        return f"{found[1]}={_STRUCK}" if _is_secret(found[1]) else found[0]
+        return f"{found[1]}={_MASK}" if _is_secret(found[1]) else found[0]
 
     return _without(_PARAMETER.sub(parameter, value), secrets)
 
 
-def strike_json(value: Any, secrets: Iterable[str], *, secret: bool = False) -> Any:
+def mask_json(value: Any, secrets: Iterable[str], *, secret: bool = False) -> Any:
     """A JSON value without them; ``secret``: it stands under the name of one."""
     if isinstance(value, dict):
         return {
-            key: strike_json(inner, secrets, secret=secret or _is_secret(key))
+            key: mask_json(inner, secrets, secret=secret or _is_secret(key))
             for key, inner in value.items()
         }
     if isinstance(value, list):
-        return [strike_json(inner, secrets, secret=secret) for inner in value]
+        return [mask_json(inner, secrets, secret=secret) for inner in value]
     if secret and not isinstance(value, bool | None):
-        return _STRUCK
+        return _MASK
     return _without(value, secrets) if isinstance(value, str) else value
 
 
@@ -78,7 +78,7 @@ def _is_secret(name: str) -> bool:
 
 def _without(value: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
-        value = value.replace(secret, _STRUCK)
+        value = value.replace(secret, _MASK)
     return value
 
 

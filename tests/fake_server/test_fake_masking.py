@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from async_copilot.fake_server.struck import (
+from async_copilot.fake_server.masking import (
+    mask_bytes,
+    mask_header,
+    mask_json,
     secrets_of,
-    strike_bytes,
-    strike_header,
-    strike_json,
 )
 
 BASIC = "Basic " + base64.b64encode(b"me:my-password").decode()
@@ -45,7 +45,7 @@ def test_json_has_secrets_too_and_the_longest_is_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "struck"),
+    ("value", "masked"),
     [
         ({"api_key": "a"}, {"api_key": "struck-out"}),
         ({"password": 1234, "token": None, "auth": True}, None),
@@ -55,22 +55,22 @@ def test_json_has_secrets_too_and_the_longest_is_first() -> None:
         (["text", 5, None, {"n": 1.5}], "the same"),
     ],
 )
-def test_json_is_struck_by_name_and_by_value(value: Any, struck: Any) -> None:
-    if struck is None:
-        struck = {"password": "struck-out", "token": None, "auth": True}
-    assert strike_json(value, ["sk-12345678"]) == (value if struck == "the same" else struck)
+def test_json_is_masked_by_name_and_by_value(value: Any, masked: Any) -> None:
+    if masked is None:
+        masked = {"password": "struck-out", "token": None, "auth": True}
+    assert mask_json(value, ["sk-12345678"]) == (value if masked == "the same" else masked)
 
 
-def test_headers_are_struck_by_name_by_parameter_and_by_value() -> None:
-    assert strike_header("X-Token", "a", []) == "struck-out"
+def test_headers_are_masked_by_name_by_parameter_and_by_value() -> None:
+    assert mask_header("X-Token", "a", []) == "struck-out"
     location = "http://x/?a=b&api_key=c#d"
-    assert strike_header("Location", location, []) == "http://x/?a=b&api_key=struck-out#d"
-    assert strike_header("X", "is abcdefgh", ["abcdefgh"]) == "is struck-out"
+    assert mask_header("Location", location, []) == "http://x/?a=b&api_key=struck-out#d"
+    assert mask_header("X", "is abcdefgh", ["abcdefgh"]) == "is struck-out"
 
 
 def test_bodies_keep_their_length_whatever_form_a_secret_has() -> None:
     held = 'a"b/c+dé'
     body = b' a"b/c+d\xc3\xa9 a\\"b/c+d\\u00e9 a%22b%2Fc%2Bd%C3%A9 '
-    struck = strike_bytes(body, [held])
-    assert len(struck) == len(body)
-    assert {*struck} == {*b"x "}
+    masked = mask_bytes(body, [held])
+    assert len(masked) == len(body)
+    assert {*masked} == {*b"x "}
