@@ -27,6 +27,7 @@ from collections.abc import Sequence
 from .console.argument_parser import PROGRAM, TextAskedError, UsageProblemError
 from .console.arguments import parse
 from .console.exit_status import ExitStatus
+from .console.out_stream import abandon
 
 __all__ = ["main"]
 
@@ -39,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except TextAskedError as asked:
         return _show(str(asked))
     except UsageProblemError as problem:
-        print(f"{PROGRAM}: {problem}; see {PROGRAM} --help", file=sys.stderr)  # noqa: T201  # prints go here
+        _complain(f"{problem}; see {PROGRAM} --help")
         return _refuse(str(problem)) if "--json" in given else ExitStatus.USAGE
     try:
         from .console.run import LOOKUP_THREADS, run  # noqa: PLC0415  # aiohttp, only now
@@ -55,13 +56,22 @@ def _show(text: str) -> int:
     try:
         print(text, end="", flush=True)  # noqa: T201  # prints go here
     except OSError as error:
-        with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon(sys.stdout)
         if isinstance(error, BrokenPipeError) or sys.platform == "win32":
             return ExitStatus.OUTPUT_CLOSED
-        print(f"{PROGRAM}: cannot write this: {error.strerror}", file=sys.stderr)  # noqa: T201  # prints go here
+        _complain(f"cannot write this: {error.strerror}")
         return ExitStatus.CUT_OFF
     return ExitStatus.COMPLETE
+
+
+def _complain(problem: str) -> None:
+    """Print what is wrong, where stderr takes it."""
+    if sys.stderr is None:  # closed; print() would take stdout instead
+        return
+    try:
+        print(f"{PROGRAM}: {problem}", file=sys.stderr, flush=True)  # noqa: T201  # prints go here
+    except OSError:
+        abandon(sys.stderr)
 
 
 def _refuse(problem: str) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import InvalidRequestError
+from .errors import Hint, InvalidRequestError
 from .turn import place_of
 from .wire.copies import copied
 from .wire.handle import Handle
@@ -67,19 +67,21 @@ def read_saved(saved: Mapping[str, Any]) -> Saved:
     try:
         return _read(saved)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
+        said = f": {error.message}" if isinstance(error, InvalidRequestError) else ""
         raise InvalidRequestError(
-            f"this is not a saved conversation ({type(error).__name__}: {error}); give "
-            f"what to_dict() returned"
+            f"this is not a saved conversation{said}", hint=Hint("give what to_dict() returned")
         ) from error
 
 
 def _read(saved: Mapping[str, Any]) -> Saved:
     if saved["format"] != _FORMAT:
-        raise ValueError(f"format {saved['format']!r}; this release reads {_FORMAT}")
+        raise InvalidRequestError(
+            f"its format is {saved['format']!r}, and this release reads {_FORMAT} alone"
+        )
     if not isinstance(saved["history"], list):
-        raise TypeError("its history is not a list")
+        raise InvalidRequestError("its history is not a list")
     if not isinstance(saved["system"], str | None):
-        raise TypeError("its system prompt is not a text")
+        raise InvalidRequestError("its system prompt is not a text")
     settings = {name: saved[name] for name in SETTINGS if name not in _SINCE}
     settings |= {name: saved.get(name, default) for name, default in _SINCE.items()}
     history = [copied(message) for message in request_messages(saved["history"])]

@@ -70,6 +70,7 @@ INSIDE = {
     "console": [
         *("__init__", "exit_status", "argument_values", "argument_parser", "kept_chats"),
         *("arguments", "plain_text", "piped_input", "attachments", "opening", "interrupts"),
+        "out_stream",
         *("waiting_sign", "safe_file", "history_file", "chat_prompt", "editor", "screen"),
         *("explain", "stats", "turns", "deep_json", "dry_run", "saved_chat", "conversations"),
         *("media_folder", "talk", "chat_loop", "listing", "demo_server", "connect"),

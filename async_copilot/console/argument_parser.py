@@ -6,22 +6,33 @@ Imports neither aiohttp nor asyncio, so that ``--help`` and ``--version`` answer
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from ..version import __version__
-from .argument_values import count, field, header, path_of, seconds
+from .argument_values import count, field, header, not_empty, path, seconds, text
 from .exit_status import ExitStatus
 
-__all__ = ["CLOCKS", "DEFAULT_URL", "PROGRAM", "TextAskedError", "UsageProblemError", "parsed"]
+__all__ = [
+    "CLOCKS",
+    "DEFAULT_URL",
+    "PROGRAM",
+    "TextAskedError",
+    "UsageProblemError",
+    "clock_option",
+    "parsed",
+]
 
 PROGRAM = "async-copilot"
 DEFAULT_URL = "http://localhost:1337/v1"
 CLOCKS = {
-    "connect": "longest wait for a connection (10)",
-    "silence": "longest wait without a byte from the server (300)",
-    "stall": "longest wait for more of the answer, while other bytes come (600)",
-    "total": "longest wait for one answer in all (off)",
+    "connect": "for a connection (10)",
+    "silence": "for any byte of the server (300)",
+    "stall": "for more of the answer, while other bytes come (600)",
+    "first_text": "for the first text, in place of silence and stall (off)",
+    "after_finish": "for the end, once the model has finished (15)",
+    "total": "for one answer in all (off)",
 }
 
 _DESCRIPTION = """\
@@ -59,6 +70,10 @@ exit status:
 """
 
 
+def clock_option(clock: str) -> str:
+    return f"--timeout-{clock.replace('_', '-')}"
+
+
 class UsageProblemError(Exception):
     """The command line cannot be used; the text says why."""
 
@@ -76,14 +91,22 @@ def parsed(argv: Sequence[str]) -> dict[str, Any]:
     # Options may stand among the messages, which argparse allows only without "--".
     end = args.index("--") if "--" in args else len(args)
     values = vars(_parser().parse_intermixed_args(args[:end]))
-    values["messages"] += args[end + 1 :]
+    try:
+        values["messages"] += map(text, args[end + 1 :])
+    except argparse.ArgumentTypeError as error:
+        raise UsageProblemError(f"argument message: {error}") from None
     return values
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        if message.startswith("unrecognized"):
-            message += " (a message that begins with - goes behind --)"
+        unknown = re.match("unrecognized arguments: ([^ =]+)", message)
+        if unknown:
+            import difflib  # noqa: PLC0415  # for this problem alone
+
+            near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
+            meant = f"did you mean {near[0]}? A" if near else "a"
+            message += f" ({meant} message that begins with - goes behind --)"
         raise UsageProblemError(message)
 
 
@@ -118,6 +141,7 @@ def _parser() -> _Parser:
     )
     _add_conversation(parser)
     _add_server(parser.add_argument_group("server"))
+    _add_clocks(parser.add_argument_group("longest wait (seconds, or off)"))
     _add_output(parser.add_argument_group("output"))
     other = parser.add_argument_group("other")
     show: dict[str, Any] = {"action": _Show, "nargs": 0, "default": argparse.SUPPRESS}
@@ -131,6 +155,7 @@ def _add_conversation(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "messages",
         nargs="*",
+        type=text,
         metavar="message",
         help="the turns of one conversation; - reads one from stdin; a pipe or file on stdin "
         "is put under the first, or is the message where none is given",
@@ -143,6 +168,7 @@ def _add_conversation(parser: argparse.ArgumentParser) -> None:
         "--attach",
         action="append",
         default=[],
+        type=not_empty,
         metavar="FILE",
         help="send an image or a text file with the first message; - is stdin; may be repeated",
     )
@@ -153,10 +179,11 @@ def _add_conversation(parser: argparse.ArgumentParser) -> None:
         help="who remembers: a g4f server (the default), or this program, which sends the "
         "history each time, to any other server",
     )
-    add("--system", metavar="TEXT", help="a system prompt")
-    add("--model", metavar="NAME", help="the model; by default the server chooses")
+    add("--system", type=text, metavar="TEXT", help="a system prompt")
+    add("--model", type=text, metavar="NAME", help="the model; by default the server chooses")
     add(
         "--provider",
+        type=text,
         metavar="NAME",
         help="g4f's provider, Copilot by default; '' sends none",
     )
@@ -176,8 +203,8 @@ def _add_conversation(parser: argparse.ArgumentParser) -> None:
 def _add_keeping(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("-c", "--continue", dest="goes_on", action="store_true", help="go on with the last chat")
-    add("--save", type=path_of, metavar="FILE", help="keep the conversation in FILE, a new file")
-    add("--resume", type=path_of, metavar="FILE", help="go on with the one kept in FILE")
+    add("--save", type=path, metavar="FILE", help="keep the conversation in FILE, a new file")
+    add("--resume", type=path, metavar="FILE", help="go on with the one kept in FILE")
     add(
         "--keep",
         action=argparse.BooleanOptionalAction,
@@ -187,17 +214,18 @@ def _add_keeping(group: argparse._ArgumentGroup) -> None:
 
 def _add_server(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("--url", help=f"base URL of the server; {DEFAULT_URL} by default")
+    add("--url", type=not_empty, help=f"base URL of the server; {DEFAULT_URL} by default")
     add("--demo", action="store_true", help="talk to a built-in demo instead of a server")
     add("--models", action="store_true", help="list the models, of --provider if it is given")
     add("--providers", action="store_true", help="list the providers of a g4f server")
     add(
         "--api-key-env",
+        type=not_empty,
         metavar="NAME",
         help="the environment variable that holds the key; ASYNC_COPILOT_API_KEY by default",
     )
     add("--api-key", action=_KeyItself, nargs="?", help=argparse.SUPPRESS)
-    add("--cacert", type=path_of, metavar="FILE", help="trust the certificates in FILE (PEM), too")
+    add("--cacert", type=path, metavar="FILE", help="trust the certificates in FILE (PEM), too")
     add(
         "--header",
         action="append",
@@ -207,16 +235,6 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         metavar="'NAME: VALUE'",
         help="a header for each request; may be repeated",
     )
-    for name, meaning in CLOCKS.items():
-        names = [f"--timeout-{name}"] + (["--timeout"] if name == "total" else [])
-        add(
-            *names,
-            dest=f"timeout_{name}",
-            type=seconds,
-            default=argparse.SUPPRESS,
-            metavar="S",
-            help=f"{meaning}; seconds, or off",
-        )
     add("--retries", type=count, default=2, metavar="N", help="send again at most N times (2)")
     add(
         "--no-strict",
@@ -224,6 +242,18 @@ def _add_server(group: argparse._ArgumentGroup) -> None:
         action="store_false",
         help="accept an answer that was cut off, and skip malformed lines",
     )
+
+
+def _add_clocks(group: argparse._ArgumentGroup) -> None:
+    for clock, meaning in CLOCKS.items():
+        group.add_argument(
+            *[clock_option(clock), *(["--timeout"] if clock == "total" else [])],
+            dest=f"timeout_{clock}",
+            type=seconds,
+            default=argparse.SUPPRESS,
+            metavar="S",
+            help=meaning,
+        )
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
@@ -236,7 +266,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         action="store_false",
         help="leave <think>...</think> in the answer; by default that is reasoning",
     )
-    add("--media", type=path_of, metavar="FOLDER", help="save images and sounds of answers there")
+    add("--media", type=path, metavar="FOLDER", help="save images and sounds of answers there")
     add("--stats", action="store_true", help="times and rates of each answer on stderr")
     add("--verbose", action="store_true", help="log requests, retries and clocks on stderr")
     add(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any, NoReturn
 
-__all__ = ["count", "field", "header", "path_of", "seconds"]
+__all__ = ["count", "field", "header", "not_empty", "path", "path_of", "seconds", "text"]
 
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*)")
 
@@ -22,38 +23,66 @@ _ELSEWHERE = {
 }
 
 
-def seconds(text: str) -> float | None:
-    if text.lower() == "off":
+def text(given: str) -> str:
+    """Return an argument as the text in UTF-8 that it is, in a locale of ASCII too."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        try:
+            return os.fsencode(given).decode()
+        except UnicodeError:
+            raise argparse.ArgumentTypeError("it is not text in UTF-8") from None
+    return given
+
+
+def not_empty(given: str) -> str:
+    """Return a value that cannot be empty, as that of a variable which is not set is."""
+    if not given.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return given
+
+
+def path(given: str) -> Path:
+    return _expanded(not_empty(given))
+
+
+def path_of(variable: str | None) -> Path | None:
+    """Return the path in an environment variable; an empty one counts as not set."""
+    return _expanded(variable) if variable else None
+
+
+def seconds(given: str) -> float | None:
+    if given.lower() == "off":
         return None
     try:
-        value = float(text)
+        value = float(given)
     except ValueError:
         value = math.nan
     if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not seconds above 0; off: no limit")
+        raise argparse.ArgumentTypeError(f"{given!r} is not seconds above 0; off: no limit")
     return value
 
 
-def count(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a count: 0, 1, 2, ...")
-    return int(text)
+def count(given: str) -> int:
+    if not (given.isascii() and given.isdigit()):
+        raise argparse.ArgumentTypeError(f"{given!r} is not a count: 0, 1, 2, ...")
+    return int(given)
 
 
-def header(text: str) -> tuple[str, str]:
-    found = _HEADER.fullmatch(text)
+def header(given: str) -> tuple[str, str]:
+    found = _HEADER.fullmatch(text(given))
     if found is None:
         # Not the text itself: it may hold a secret.
         raise argparse.ArgumentTypeError("it looks like 'Name: value', on one line")
     return found[1], found[2].strip()
 
 
-def field(text: str) -> tuple[str, Any]:
+def field(given: str) -> tuple[str, Any]:
     """Return a request's field: its name, and its value as JSON, or as text if it is not JSON."""
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, such as temperature=0.2")
+    name, equals, value = text(given).partition("=")
     name = name.strip()
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{given!r} is not NAME=VALUE, such as temperature=0.2")
     import json  # noqa: PLC0415  # not for --help and --version
 
     if name in _ELSEWHERE:
@@ -67,8 +96,11 @@ def field(text: str) -> tuple[str, Any]:
         return name, value
 
 
-def path_of(text: str | None) -> Path | None:
-    return Path(text).expanduser() if text else None
+def _expanded(given: str) -> Path:
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:  # ~ of a user who has no home
+        return Path(given)
 
 
 def _no_constant(name: str) -> NoReturn:

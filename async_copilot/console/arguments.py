@@ -111,7 +111,7 @@ def _check(options: Options, *, url_given: bool) -> None:
     reads = options.messages.count("-") + options.attach.count("-")
     lists = options.models or options.providers
     asks = options.messages or options.interactive
-    if "" in options.messages:
+    if not all(message.strip() for message in options.messages):
         raise UsageProblemError("a message is empty")
     if reads > 1:
         raise UsageProblemError("- stands for all of stdin, so it can be given once only")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import InvalidRequestError
 from ..parts import MAX_IMAGE_BYTES, image_part, text_part
+from ..wire.text import one_line
 from .argument_parser import UsageProblemError
 from .plain_text import decoded
 
@@ -43,8 +44,13 @@ class Attachments:
 NOTHING = Attachments()
 
 
-def read_attachments(paths: Sequence[str], piped: bytes) -> Attachments:
-    """Read the files; ``-`` is what was piped. Raises UsageProblemError."""
+def read_attachments(
+    paths: Sequence[str], piped: bytes, tell: Callable[[str], object]
+) -> Attachments:
+    """Read the files; ``-`` is what was piped.
+
+    tell: is told of characters that cannot be read. Raises UsageProblemError.
+    """
     texts: list[str] = []
     images: list[dict[str, Any]] = []
     for path in paths:
@@ -54,15 +60,18 @@ def read_attachments(paths: Sequence[str], piped: bytes) -> Attachments:
         try:
             images.append(image_part(data=data))
         except InvalidRequestError:
-            texts.append(_text(path, data))
+            texts.append(_text(path, data, tell))
     return Attachments(tuple(texts), tuple(images))
 
 
 def text_of(message: Message) -> str:
-    """Return the text of a message; an image in it has none."""
-    if isinstance(message, str):
-        return message
-    return "\n".join(part["text"] for part in message["content"] if part["type"] == "text")
+    """Return the text of a message, whatever a file says that it holds; an image has none."""
+    content = message if isinstance(message, str) else message.get("content")
+    if isinstance(content, str):
+        return content
+    parts = content if isinstance(content, list) else []
+    texts = [part.get("text") for part in parts if isinstance(part, dict)]
+    return "\n".join(text for text in texts if isinstance(text, str))
 
 
 def _read(path: str) -> bytes:
@@ -73,8 +82,8 @@ def _read(path: str) -> bytes:
         raise UsageProblemError(f"-a {path}: {error.strerror}") from None
 
 
-def _text(path: str, data: bytes) -> str:
-    text = decoded(data)
+def _text(path: str, data: bytes, tell: Callable[[str], object]) -> str:
+    text = decoded(data, f"-a {path}", tell)
     if text is None or len(data) > MAX_IMAGE_BYTES:
         raise UsageProblemError(
             f"-a {path}: only images (PNG, JPEG, GIF, WebP, up to {MAX_IMAGE_BYTES // 10**6} MB) "
@@ -84,5 +93,5 @@ def _text(path: str, data: bytes) -> str:
         raise UsageProblemError(
             f"-a {path}: a text of {len(text):,} characters; at most {MAX_TEXT:,} can be sent"
         )
-    name = "stdin" if path == "-" else Path(path).name
-    return f"--- {name} ---\n{text.removesuffix(chr(10))}"
+    name = "stdin" if path == "-" else one_line(Path(path).name)
+    return f"--- {name} ---\n{text.removesuffix(chr(10)).removesuffix(chr(13))}"

@@ -163,7 +163,7 @@ class _Commands:
 
     def _edit(self, text: str) -> str | None:
         try:
-            message = edited(text, os.environ, screen=self._prompt.screen)
+            message = edited(text, os.environ, self._say, screen=self._prompt.screen)
         except EditorError as error:
             self._say(str(error))
             return None

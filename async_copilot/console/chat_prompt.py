@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from io import TextIOWrapper
 from types import FrameType, ModuleType
 from typing import NoReturn
@@ -46,9 +47,8 @@ class ChatPrompt:
         if self.screen is not None:
             with _as_stdout(self.screen):
                 self._readline = _readline()
-        if self._readline is not None and history is not None:
-            for entry in history.entries():
-                self._readline.add_history(entry)
+        for entry in history.entries() if history is not None else ():
+            self._recall(entry)
         if isinstance(sys.stdin, TextIOWrapper):
             sys.stdin.reconfigure(errors="replace")
 
@@ -75,10 +75,15 @@ class ChatPrompt:
         """Let the up key bring a message back, whole."""
         if text.strip() and text != self._last:
             self._last = text
-            if self._readline is not None:
-                self._readline.add_history(text)
+            self._recall(text)
             if self._history is not None:
                 self._history.add(text)
+
+    def _recall(self, entry: str) -> None:
+        if self._readline is not None:
+            # A locale of other characters cannot show the entry.
+            with contextlib.suppress(UnicodeError):
+                self._readline.add_history(entry)
 
     def _lines(self, prompt: str) -> str | None:
         """Return a line, or several that were pasted."""
@@ -103,8 +108,7 @@ class ChatPrompt:
     def _read_line(self, prompt: str, begun: str) -> str | None:
         if self.screen is not None:
             if self._readline is not None:
-                insert = self._readline.insert_text
-                self._readline.set_startup_hook((lambda: insert(begun)) if begun else None)
+                self._readline.set_startup_hook(partial(self._readline.insert_text, begun))
             try:
                 with _as_stdout(self.screen):
                     return input(prompt)
@@ -185,6 +189,10 @@ def _readline() -> ModuleType | None:
         import readline  # noqa: PLC0415  # only on a terminal, see ChatPrompt
     except ImportError:  # Windows: the console edits lines itself
         return None
+    # A program that began in the background goes on when the prompt comes, and did not lose
+    # one: that signal is taken here, where what it raises is dropped, and no line is lost.
+    if hasattr(readline, "set_pre_input_hook"):
+        readline.set_pre_input_hook(lambda: None)
     readline.set_auto_history(False)  # a message is one entry, however many lines it has
     if os.environ.get("TERM") != "dumb":
         # Python turns it off, for programs that do not expect line ends in a line.

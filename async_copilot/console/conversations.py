@@ -22,6 +22,8 @@ __all__ = ["Begun", "begin"]
 
 MAX_QUESTION = 60  # characters of the last question that are shown
 
+_HOMELESS = "you have no home folder; set XDG_STATE_HOME to a folder of your own"
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -58,8 +60,10 @@ def _file(options: Options) -> SafeFile | None:
     """Return the file to go on with, if one is to be."""
     if options.resume is not None:
         return SafeFile(options.resume)
-    if not options.goes_on or options.chats is None:
+    if not options.goes_on:
         return None
+    if options.chats is None:
+        raise UsageProblemError(f"--continue: {_HOMELESS}")
     try:
         newest = newest_chat(options.chats)
     except OSError as error:
@@ -79,7 +83,10 @@ def _keeper(
         if read is not None and same and read.path.samefile(options.save):
             return Keeper(read, tell)
         return Keeper(SafeFile(options.save), tell)
-    if not options.keep or options.chats is None:
+    if not options.keep:
+        return None
+    if options.chats is None:
+        tell(f"this conversation is not kept: {_HOMELESS}")
         return None
     try:
         make_folder(options.chats)
@@ -112,12 +119,7 @@ def _resumed(file: SafeFile, chat: Conversation) -> str:
     turns = "1 turn" if len(asked) == 1 else f"{len(asked)} turns"
     if not asked:
         return f"resumed {file.path}: nothing was said yet"
-    last = " ".join(_text(asked[-1]).split())
+    last = " ".join(text_of(asked[-1]).split())
     if len(last) > MAX_QUESTION:
         last = f"{last[:MAX_QUESTION]}…"
     return f"resumed {file.path}: {turns}, the last question: {last}"
-
-
-def _text(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    return content if isinstance(content, str) else text_of(message)

@@ -9,14 +9,12 @@ import ipaddress
 from urllib.parse import urlsplit
 
 from ..errors import ConnectionFailedError, CopilotError, EventTooLargeError
+from .argument_parser import CLOCKS, clock_option
 
 __all__ = ["explain"]
 
 _OPTIONS = {
-    "Timeouts(connect=...)": "--timeout-connect",
-    "Timeouts(silence=...)": "--timeout-silence",
-    "Timeouts(stall=...)": "--timeout-stall",
-    "Timeouts(total=...)": "--timeout-total",
+    **{f"Timeouts({clock}=...)": clock_option(clock) for clock in CLOCKS},
     "api_key": "the key (ASYNC_COPILOT_API_KEY)",
     "base_url": "--url",
     "headers": "--header",

@@ -31,7 +31,7 @@ class Interrupts:
 
     signal: the last one that came; None: none yet.
     count:  how many came since it was last set to 0.
-    writing: the turn is at a write that may block; kept by the Screen.
+    writing: a write is under way, which may block; kept by the streams.
     """
 
     def __init__(self) -> None:
@@ -114,6 +114,6 @@ class Interrupts:
         task, self._task = self._task, None
         if task is None:
             raise KeyboardInterrupt
-        if self.writing:
-            raise asyncio.CancelledError  # the task's own, as only its writes are marked
+        if self.writing and asyncio.current_task(task.get_loop()) is task:
+            raise asyncio.CancelledError  # as if the write had been waited for
         task.get_loop().call_soon_threadsafe(task.cancel)  # wakes the loop, too

@@ -6,6 +6,7 @@ its owner may read.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import time
@@ -15,17 +16,25 @@ from pathlib import Path
 __all__ = ["chats_folder", "make_folder", "new_chat_path", "newest_chat"]
 
 
-def chats_folder(environ: Mapping[str, str]) -> Path:
-    """Return the folder: XDG's state folder, or what macOS and Windows have for it."""
-    if base := environ.get("XDG_STATE_HOME"):
-        root = Path(base)
-    elif sys.platform == "win32":  # pragma: no cover  # another platform's
-        root = Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":  # pragma: no cover  # another platform's
-        root = Path.home() / "Library" / "Application Support"
-    else:
-        root = Path.home() / ".local" / "state"
-    return root / "async_copilot" / "chats"
+def chats_folder(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder: XDG's state folder, or what macOS and Windows have for it.
+
+    None for a user without a home, as in a container.
+    """
+    with contextlib.suppress(RuntimeError):
+        return _root(environ) / "async_copilot" / "chats"
+    return None
+
+
+def _root(environ: Mapping[str, str]) -> Path:
+    base = Path(environ.get("XDG_STATE_HOME", ""))
+    if base.is_absolute():  # one that is relative does not count, says the XDG specification
+        return base
+    if sys.platform == "win32":  # pragma: no cover  # another platform's
+        return Path(environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":  # pragma: no cover  # another platform's
+        return Path.home() / "Library" / "Application Support"
+    return Path.home() / ".local" / "state"
 
 
 def make_folder(folder: Path) -> None:

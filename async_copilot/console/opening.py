@@ -46,8 +46,8 @@ def read_opening(options: Options, tell: Callable[[str], object]) -> Opening:
     data = _piped(options, tell, chats_there=terminal is not None)
     if terminal is not None:
         to_terminal(terminal)
-    attached = read_attachments(options.attach, data)
-    text = "" if "-" in options.attach else piped_text(data)
+    attached = read_attachments(options.attach, data, tell)
+    text = "" if "-" in options.attach else piped_text(data, tell)
     listed = list(options.messages)
     if "-" in listed:
         if not text.strip():

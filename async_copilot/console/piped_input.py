@@ -69,12 +69,15 @@ def piped_bytes(tell: Callable[[str], object], *, wait: bool = True) -> bytes:
             raise UsageProblemError(f"stdin holds more than {MAX_BYTES // 10**6} MB")
 
 
-def piped_text(data: bytes) -> str:
+def piped_text(data: bytes, tell: Callable[[str], object]) -> str:
     """Return what was piped as text, without the line end at its end.
+
+    tell: is told of characters that cannot be read.
 
     Raises UsageProblemError for binary data.
     """
-    text = decoded(data, sys.stdin.encoding if sys.stdin is not None else "utf-8")
+    encoding = "utf-8" if sys.stdin is None else sys.stdin.encoding
+    text = decoded(data, "stdin", tell, fallback=encoding)
     if text is None:
         raise UsageProblemError(
             "stdin holds binary data, not text in UTF-8 or UTF-16; an image goes with -a -"

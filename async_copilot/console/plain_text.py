@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections.abc import Callable
 
 __all__ = ["decoded"]
 
@@ -18,11 +19,15 @@ _MARKS = (
 _NO_TEXT = bytes({*range(0x20), 0x7F} - set(b"\a\b\t\n\v\f\r\x1b"))
 
 
-def decoded(data: bytes, fallback: str = "utf-8") -> str | None:
+def decoded(
+    data: bytes, what: str, tell: Callable[[str], object], *, fallback: str = "utf-8"
+) -> str | None:
     """Return the text, None where the bytes are binary.
 
     A byte order mark tells UTF-8, UTF-16 and UTF-32; without one it is UTF-8, or else
     fallback, in which a character that cannot be read becomes U+FFFD.
+
+    what: the name of the data.  tell: is told of characters that cannot be read.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -37,4 +42,7 @@ def decoded(data: bytes, fallback: str = "utf-8") -> str | None:
     except UnicodeDecodeError:
         if data.translate(None, _NO_TEXT) != data:
             return None
-        return data.decode(fallback, errors="replace")
+    text = data.decode(fallback, errors="replace")
+    if "\ufffd" in text:
+        tell(f"{what} is not text in UTF-8; characters that cannot be read are sent as \ufffd")
+    return text

@@ -18,7 +18,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]  # the one name for a module that is missing
 
-__all__ = ["NotRegularError", "SafeFile", "free_neighbor", "read_regular"]
+__all__ = ["NotRegularError", "SafeFile", "free_neighbor", "read_regular", "real_path"]
 
 
 class NotRegularError(OSError):
@@ -50,7 +50,7 @@ class SafeFile:
 
     def write(self, content: bytes) -> bool:
         """Write the content; return False where it went to a neighbor. Raises OSError."""
-        place = self.path.resolve()
+        place = real_path(self.path)
         new = _written_beside(place, content)
         in_place = True
         try:
@@ -58,7 +58,7 @@ class SafeFile:
                 in_place = False
                 self._seen = None
                 self.path = free_neighbor(self._first)
-                place = self.path.resolve()
+                place = real_path(self.path)
         except BaseException:
             with contextlib.suppress(OSError):
                 new.unlink()
@@ -73,15 +73,16 @@ class SafeFile:
             try:
                 found = _digest(read_regular(place))
             except FileNotFoundError:
-                try:
-                    place.touch(0o600, exist_ok=False)
-                except FileExistsError:
-                    return False
-            else:
-                if found != self._seen:
-                    return False
+                return _named(new, place)
+            if found != self._seen:
+                return False
             new.replace(place)
         return True
+
+
+def real_path(path: Path) -> Path:
+    """Return where a path leads to. Unlike resolve() it raises nothing for links in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def read_regular(path: Path) -> bytes:
@@ -110,7 +111,7 @@ def _check_regular(path: Path, status: os.stat_result) -> None:
 
 def _written_beside(place: Path, content: bytes) -> Path:
     """Return a new file in the same folder that holds the content for good."""
-    number, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
+    number, name = tempfile.mkstemp(dir=place.parent, prefix=".async-copilot-")
     try:
         with os.fdopen(number, "wb") as file:
             file.write(content)
@@ -121,6 +122,23 @@ def _written_beside(place: Path, content: bytes) -> Path:
             Path(name).unlink()
         raise
     return Path(name)
+
+
+def _named(new: Path, place: Path) -> bool:
+    """Move a file to a place that is free; return False where it is not free any more."""
+    try:
+        os.link(new, place)
+    except FileExistsError:
+        return False
+    except OSError:  # this disk has no links, so in two steps
+        try:
+            place.touch(0o600, exist_ok=False)
+        except FileExistsError:
+            return False
+        new.replace(place)
+    else:
+        new.unlink()
+    return True
 
 
 @contextlib.contextmanager

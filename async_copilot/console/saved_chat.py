@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from ..errors import InvalidRequestError
 from .argument_parser import UsageProblemError
 from .arguments import Options
 from .deep_json import deep_nesting
-from .safe_file import NotRegularError, SafeFile, free_neighbor
+from .safe_file import NotRegularError, SafeFile, free_neighbor, real_path
 
 __all__ = ["Keeper", "check_place", "read_chat"]
 
@@ -85,19 +86,12 @@ def check_place(path: Path, resumed: Path | None) -> None:
 
     Raises UsageProblemError.
     """
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise UsageProblemError(f"--save {path}: there is no folder {folder}")
-    if path.exists():
-        if not path.is_file():
-            raise UsageProblemError(f"--save {path}: it is not a regular file")
-        if resumed is None or not (resumed.exists() and path.samefile(resumed)):
-            raise UsageProblemError(
-                f"--save {path}: the file exists and is not replaced; go on with the "
-                f"conversation in it with --resume {path} --save {path}, or give a new name"
-            )
-    if not os.access(folder, os.W_OK):
-        raise UsageProblemError(f"--save {path}: no file can be written there")
+    try:
+        problem = _place_problem(path, resumed)
+    except OSError as error:
+        problem = error.strerror
+    if problem:
+        raise UsageProblemError(f"--save {path}: {problem}")
 
 
 def read_chat(
@@ -135,6 +129,26 @@ def read_chat(
             )
         chat.system = options.system
     return chat
+
+
+def _place_problem(path: Path, resumed: Path | None) -> str | None:
+    """Return why no conversation can be kept at path, if so. Raises OSError."""
+    folder = real_path(path).parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None if os.access(folder, os.W_OK | os.X_OK) else "no file can be written there"
+    if not stat.S_ISREG(mode):
+        return "it is not a regular file"
+    if resumed is None or not (resumed.exists() and path.samefile(resumed)):
+        return (
+            f"the file exists and is not replaced; go on with the conversation in it with "
+            f"--resume {path} --save {path}, or give a new name"
+        )
+    writable = os.access(path, os.W_OK) and os.access(folder, os.W_OK | os.X_OK)
+    return None if writable else "it may not be written"
 
 
 def _loaded(content: bytes) -> dict[str, object]:

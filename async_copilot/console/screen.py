@@ -5,11 +5,9 @@ Both may be a terminal, a pipe, a file, closed, or unable to encode a character.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import re
-import select
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -18,11 +16,10 @@ from typing import TextIO
 from ..wire.text import visible
 from .argument_parser import PROGRAM
 from .interrupts import Interrupts
+from .out_stream import OutStream, abandon
 from .waiting_sign import WaitingSign
 
 __all__ = ["OutputLostError", "Screen"]
-
-LAST_WAIT = 0.3  # seconds that a reader has to read on, after a signal came
 
 _DIM, _UNDIM = "\x1b[2m", "\x1b[22m"
 _LINE_ENDS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
@@ -54,21 +51,20 @@ class Screen:
     """
 
     def __init__(self, interrupts: Interrupts, *, color: bool) -> None:
-        self._interrupts = interrupts
         self._opened = contextlib.ExitStack()
-        self._out = self._usable(sys.stdout, errors="replace")
-        self._err = self._usable(sys.stderr, errors="backslashreplace")
-        self.shows = self._out.isatty()
-        self.terminal = self.shows and self._err.isatty()
+        out = self._usable(sys.stdout, errors="replace")
+        err = self._usable(sys.stderr, errors="backslashreplace")
+        self._out, self._err = OutStream(out, interrupts), OutStream(err, interrupts)
+        self.shows = out.isatty()
+        self.terminal = self.shows and err.isatty()
         # What is written to one of them stands behind what was written to the other.
-        self._together = self.terminal or _same_place(self._out, self._err)
-        self._dim = color and self._err.isatty()
+        self._together = self.terminal or _same_place(out, err)
+        self._dim = color and err.isatty()
         self._at_line_start = True
         self._ended = False  # the line of the answer, by a note in between
         self._held = ""  # a CR, until it is known what follows it
         self._aside_open = False
         self._written = False
-        self._stuck = False
         self._lost: OutputLostError | None = None
         clever = self.terminal and os.environ.get("TERM") != "dumb"
         self.sign = WaitingSign(self._tell if clever else None, self._columns)
@@ -131,8 +127,8 @@ class Screen:
     def close(self) -> None:
         """Drop what could make the end of the program hang."""
         self.sign.stop()
-        if self._stuck and not self._takes_more():
-            self._abandon()
+        self._out.close()
+        self._err.close()
         self._opened.close()
 
     def _leave_line(self) -> None:
@@ -153,46 +149,22 @@ class Screen:
     def _put(self, text: str) -> None:
         if self._lost is not None:
             raise self._lost
-        if self._stuck and not self._takes_more():
-            self._abandon()
-        self._interrupts.writing = True
         try:
             self._out.write(text)
-            self._out.flush()
         except OSError as error:
-            self._abandon()
+            abandon(self._out.stream)
             self._lost = OutputLostError(error)
             raise self._lost from error
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            self._stuck = True
-            raise
-        finally:
-            self._interrupts.writing = False
 
     def _tell(self, text: str) -> None:
         with contextlib.suppress(OSError):
             self._err.write(text)
-            self._err.flush()
 
     def _columns(self) -> int:
         try:
-            return os.get_terminal_size(self._err.fileno()).columns or 80
+            return os.get_terminal_size(self._err.stream.fileno()).columns or 80
         except (OSError, ValueError):  # no terminal any more
             return 80
-
-    def _takes_more(self) -> bool:
-        """False where another write to stdout would block for long."""
-        try:
-            return bool(select.select([], [self._out.fileno()], [], LAST_WAIT)[1])
-        except (OSError, ValueError):
-            return True  # no file of the system, or Windows, which cannot tell
-
-    def _abandon(self) -> None:
-        """Give stdout up: what it has not taken yet must not be tried again at exit."""
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._out.fileno())
-            os.close(nowhere)
 
     def _usable(self, stream: TextIO | None, *, errors: str) -> TextIO:
         """Return a stream that can be written to, whatever the program was started with."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,7 @@ def test_another_programs_key_is_taken_only_by_name() -> None:
     assert named.api_key == "sk-other"
 
 
+EMPTY = ("--save", "--resume", "--media", "--cacert", "--url", "--api-key-env")
 REFUSED = {
     "--bogus": "unrecognized arguments",
     "--retr 1": "unrecognized arguments",
@@ -154,6 +156,12 @@ REFUSED = {
     "-o model=m": "as --model NAME",
     "-o conversation_id=1": "as --resume FILE",
     "--api-key-env NOT_SET": "that variable is not set",
+    # What a shell makes of a variable that is not set.
+    **{f"{option} ": f"{option}: it is empty" for option in EMPTY},
+    "--mode large": "did you mean --model?",
+    "Hi gr\udcfcn": "message: it is not text in UTF-8",
+    "-- gr\udcfcn": "message: it is not text in UTF-8",
+    "-o user=\udcfc": "it is not text in UTF-8",
 }
 
 
@@ -167,6 +175,19 @@ def test_what_cannot_be_done_is_refused(line: str) -> None:
 def test_an_empty_message_is_refused() -> None:
     with pytest.raises(UsageProblemError, match="a message is empty"):
         parse(["Hi", ""], {})
+    with pytest.raises(UsageProblemError, match="a message is empty"):
+        parse([" \n"], {})
+
+
+def test_an_argument_is_utf8_whatever_the_locale_says() -> None:
+    """As Python gives it in a locale of ASCII."""
+    odd = os.fsencode("grün").decode("ascii", "surrogateescape")
+    options = parse([odd, "--system", odd, "-o", f"user={odd}"], {})
+    assert (options.messages, options.system, options.fields["user"]) == (("grün",), "grün", "grün")
+
+
+def test_a_home_that_nobody_knows_is_part_of_the_name() -> None:
+    assert parse(["Hi", "--save", "~nobody-here/x"], {}).save == Path("~nobody-here/x")
 
 
 def test_a_refused_header_does_not_show_its_secret() -> None:

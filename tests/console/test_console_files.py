@@ -117,6 +117,28 @@ def test_devices_pipes_and_sockets_are_refused_at_once(option: str, tmp_path: Pa
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
+def test_a_place_that_the_system_refuses_is_told_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "circle").symlink_to("circle")
+    for name, words in {"circle": "symbolic links", "x" * 300: "too long"}.items():
+        done = inside("Hi", "--save", str(tmp_path / name), "--url", free_url())
+        assert done.returncode == 2
+        assert words in done.stderr
+    file = tmp_path / "read-only"
+    file.write_text("{}")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # the tests may run as root
+    done = inside("Hi", "--save", str(file), "--resume", str(file), "--url", free_url())
+    assert (done.returncode, "it may not be written" in done.stderr) == (2, True)
+
+
+def test_a_name_may_be_as_long_as_the_system_allows(tmp_path: Path) -> None:
+    with served("Hello") as server:
+        done = inside("Hi", "--save", str(tmp_path / ("x" * 255)), "--url", server.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert questions(tmp_path / ("x" * 255)) == ["Hi"]
+
+
 def test_a_history_that_is_not_a_file_is_refused(tmp_path: Path) -> None:
     with odd_places(tmp_path) as places:
         for place in places:
@@ -317,6 +339,27 @@ def test_a_name_that_is_taken_at_the_last_moment_is_left_alone(
 
 def _stop() -> Path:
     raise KeyboardInterrupt
+
+
+def test_a_disk_without_links_gets_the_file_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path, place: Path) -> None:
+        if place.name == "taken.json":
+            place.touch()
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refused)
+    file = SafeFile(tmp_path / "chat.json")
+    assert file.write(b"one")
+    assert file.read() == b"one"
+    taken = SafeFile(tmp_path / "taken.json")
+    assert not taken.write(b"two")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "chat.json",
+        "taken-2.json",
+        "taken.json",
+    ]
 
 
 def test_without_locks_it_looks_all_the_same(

@@ -140,8 +140,25 @@ def test_the_demo_can_be_gone_on_with_though_it_is_a_new_one_each_time(tmp_path:
         assert done.stdout.startswith("Your name is Ann.")
 
 
+def test_a_user_without_a_home_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container."""
+
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    env = {"ASYNC_COPILOT_KEEP": "", "XDG_STATE_HOME": "not/absolute"}
+    with served("Hello") as server:
+        done = inside("-i", "--url", server.url, env=env, typed="a\n")
+        lost = inside("-c", "Hi", "--url", server.url, env=env)
+    assert (done.returncode, done.stdout) == (0, "Hello\n")
+    assert "this conversation is not kept: you have no home folder" in done.stderr
+    assert (lost.returncode, "you have no home folder" in lost.stderr) == (2, True)
+
+
 def test_the_folder_is_the_platforms(tmp_path: Path) -> None:
     home = chats_folder({})
+    assert home is not None
     assert home.parts[-2:] == ("async_copilot", "chats")
     assert chats_folder({"XDG_STATE_HOME": "/x"}) == Path("/x/async_copilot/chats")
     assert newest_chat(tmp_path / "missing") is None

@@ -112,7 +112,7 @@ def test_verbose_logs_requests_clocks_and_retries() -> None:
     # The server runs in this process, and logs when its answer is out: now or later.
     lines = [line for line in lines if "] POST /v1/chat/completions " not in line]
     assert server.url in lines[0]
-    assert "silence 300 s, stall off, total off" in lines[0]
+    assert "silence 300 s, stall off, first_text off, after_finish 15 s, total off" in lines[0]
     assert [line for line in lines if "retry 1 of 2 in 0.01 s, after a ServerStatusError" in line]
     assert [line for line in lines if "turn 1: HTTP 503" in line and "overloaded" in line]
     assert [line for line in lines if "HTTP 200, headers after 0." in line]

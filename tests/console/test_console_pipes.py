@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import IO
 
 import pytest
 from console_runs import (
@@ -124,6 +125,13 @@ def test_a_full_disk_is_one_line_and_status_74() -> None:
         done = shell(f"$AC --url {server.url} Hi > /dev/full")
     assert done.returncode == 74
     assert done.stderr == "async-copilot: cannot write the answer: No space left on device\n"
+
+
+def test_a_problem_stays_out_of_the_answer_and_keeps_its_status() -> None:
+    done = shell("$AC --bogus 2>&-; echo $?; $AC --bogus 2>/dev/full; echo $?")
+    assert done.stdout == "2\n2\n"
+    done = shell("$AC --save no/where Hi 2>/dev/full")
+    assert (done.returncode, done.stdout) == (2, "")
 
 
 @pytest.mark.parametrize("closed", ["0<&-", "1>&-", "2>&-"])
@@ -244,9 +252,19 @@ def test_a_signal_ends_a_write_that_nobody_reads() -> None:
         served(FakeAnswer(["x" * 10000], fault=Repeat())) as server,
         started("Hi", "--url", server.url) as process,
     ):
-        wait_for(lambda: _is_full(process))
+        wait_for(lambda: _is_full(process.stdout))
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=5) == 130
+
+
+def test_a_signal_ends_a_write_of_reasoning_that_nobody_reads() -> None:
+    with (
+        served(FakeAnswer("Hi", reasoning=["x" * 10000] * 30)) as server,
+        started("Hi", "--reasoning", "--url", server.url) as process,
+    ):
+        wait_for(lambda: _is_full(process.stderr))
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 143
 
 
 def test_a_signal_ends_a_last_line_that_nobody_reads() -> None:
@@ -354,12 +372,12 @@ def test_an_ignored_signal_stays_ignored() -> None:
     assert process.returncode == 0
 
 
-def _is_full(process: subprocess.Popen[bytes]) -> bool:
+def _is_full(pipe: IO[bytes] | None) -> bool:
     """True when no more goes into the pipe from the process."""
-    assert process.stdout is not None
+    assert pipe is not None
     waiting = []
     for _ in range(2):
-        number = fcntl.ioctl(process.stdout.fileno(), termios.FIONREAD, bytes(4))
+        number = fcntl.ioctl(pipe.fileno(), termios.FIONREAD, bytes(4))
         waiting.append(int.from_bytes(number, sys.byteorder))
         time.sleep(0.1)
     return waiting[0] == waiting[1] > 30_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from async_copilot.console import chat_prompt
 from async_copilot.console.argument_parser import UsageProblemError
 from async_copilot.console.arguments import Options
 from async_copilot.console.chat_prompt import ChatPrompt
+from async_copilot.console.history_file import HistoryFile
 from async_copilot.console.opening import read_opening
 
 
@@ -53,3 +55,17 @@ def test_a_closed_stdin_has_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageProblemError, match="no message for -"):
         read_opening(Options(messages=("-",)), told.append)
     assert told == []
+
+
+def test_an_entry_that_the_locale_cannot_show_does_no_harm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Readline:
+        def add_history(self, entry: str) -> None:
+            entry.encode("ascii")
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    prompt = ChatPrompt(HistoryFile(tmp_path / "history"))
+    prompt._readline = Readline()  # type: ignore[assignment]  # as much of it as is needed
+    prompt.remember("grün")
+    assert HistoryFile(tmp_path / "history").entries() == ["grün"]

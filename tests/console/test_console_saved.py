@@ -83,6 +83,28 @@ def test_another_provider_is_told_what_was_said_and_gets_no_handle(tmp_path: Pat
     assert second.text == "User: I am Ann\nAssistant: Hello\nUser: Who am I?"
 
 
+ODD_MESSAGES = (
+    {},
+    {"content": 5},
+    {"content": None},
+    {"content": {"text": "a"}},
+    {"content": [1, {}, {"text": 5}, {"type": "text", "text": "found"}]},
+)
+
+
+def test_a_file_may_hold_anything_as_a_message(tmp_path: Path) -> None:
+    file = tmp_path / "chat.json"
+    with served("Hello") as server:
+        inside("Hi", "--save", str(file), "--url", server.url)
+        saved = json.loads(file.read_text())
+        for odd in ODD_MESSAGES:
+            file.write_text(json.dumps(saved | {"history": [{"role": "user", **odd}]}))
+            done = inside("And", "--resume", str(file), "--url", server.url)
+            assert done.returncode == 0, odd
+            assert f"resumed {file}: 1 turn, the last question:" in done.stderr
+    assert "found" in done.stderr
+
+
 UNUSABLE = {
     "missing": None,
     "no JSON": "{",
@@ -102,6 +124,7 @@ def test_a_file_that_cannot_be_resumed_is_a_usage_problem(name: str, tmp_path: P
     assert done.returncode == 2
     assert done.stderr.startswith(f"async-copilot: --resume {file}: ")
     assert done.stderr.count("\n") == 1
+    assert "to_dict" not in done.stderr
 
 
 def test_a_saved_message_that_cannot_be_sent_is_a_usage_problem(tmp_path: Path) -> None:

@@ -150,10 +150,13 @@ def test_binary_data_is_refused(name: str, given: list[str]) -> None:
 
 
 def test_text_of_another_encoding_is_no_binary_data() -> None:
-    assert decoded(b"gr\xfcn\tund\x0cblau\n") == "gr\ufffdn\tund\x0cblau\n"
-    assert decoded(b"gr\xfcn", "latin-1") == "grün"
-    assert decoded(b"\x1b[1mbold\x1b[0m\n") == "\x1b[1mbold\x1b[0m\n"
-    assert decoded(b"") == ""
+    told: list[str] = []
+    assert decoded(b"gr\xfcn", "stdin", told.append, fallback="latin-1") == "grün"
+    assert decoded(b"\x1b[1mbold\x1b[0m\n", "stdin", told.append) == "\x1b[1mbold\x1b[0m\n"
+    assert decoded(b"", "stdin", told.append) == ""
+    assert told == []
+    assert decoded(b"gr\xfcn\tund\x0cblau\n", "stdin", told.append) == "gr\ufffdn\tund\x0cblau\n"
+    assert told[0].startswith("stdin is not text in UTF-8; characters that cannot be read")
 
 
 # ---- and a chat

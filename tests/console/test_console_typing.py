@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -196,6 +198,14 @@ def test_after_ctrl_z_and_fg_the_prompt_and_the_line_are_back() -> None:
 
 # ---- the editor
 
+# A key sends its signal to whoever is at the terminal: the editor, and who started it.
+INTERRUPTED = """
+import os, pathlib, signal, sys
+signal.signal(signal.SIGINT, lambda *_: pathlib.Path(sys.argv[1]).write_text("done\\n"))
+os.kill(os.getppid(), signal.SIGINT)
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
 
 def test_edit_opens_the_editor_for_a_message(tmp_path: Path) -> None:
     program = tmp_path / "my editor"
@@ -227,12 +237,12 @@ def test_the_editor_gets_the_terminal_where_the_answers_go_into_a_pipe(tmp_path:
 
 def test_an_editor_that_fails_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EditorError, match="cannot start no-such-editor"):
-        edited("", {"EDITOR": "no-such-editor"})
+        edited("", {"EDITOR": "no-such-editor"}, print)
     with pytest.raises(EditorError, match="false ended with status 1"):
-        edited("", {"VISUAL": "false", "EDITOR": "true"})
+        edited("", {"VISUAL": "false", "EDITOR": "true"}, print)
     with pytest.raises(EditorError, match="cannot start 'open"):
-        edited("", {"EDITOR": "'open"})
-    assert edited("kept\n", {"EDITOR": "true"}) == "kept"
+        edited("", {"EDITOR": "'open"}, print)
+    assert edited("kept\n", {"EDITOR": "true"}, print) == "kept"
     called: list[str] = []
 
     def call(line: list[str], **_: object) -> int:
@@ -241,8 +251,33 @@ def test_an_editor_that_fails_sends_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(editor.subprocess, "call", call)
     with pytest.raises(EditorError, match="vi ended"):
-        edited("", {})
+        edited("", {}, print)
     assert called == ["vi"]
+
+
+def test_keys_that_send_signals_are_the_editors_own(tmp_path: Path) -> None:
+    program = tmp_path / "editor"
+    program.write_text(f"#!{sys.executable}\n" + INTERRUPTED)
+    program.chmod(0o755)
+    handler = signal.getsignal(signal.SIGINT)
+    assert edited("", {"EDITOR": str(program)}, print) == "done"
+    assert signal.getsignal(signal.SIGINT) is handler
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(edited, "a", {"EDITOR": "true"}, print).result() == "a"
+
+
+def test_what_an_editor_leaves_must_be_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for script, problem in {"printf '\\0' >": "is not text", "rm": "cannot be edited"}.items():
+        program = tmp_path / "editor"
+        program.write_text(f'#!/bin/sh\n{script} "$1"\n')
+        program.chmod(0o755)
+        with pytest.raises(EditorError, match=problem):
+            edited("", {"EDITOR": str(program)}, print)
+    monkeypatch.setattr(editor.tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(EditorError, match="cannot be edited"):
+        edited("", {"EDITOR": "true"}, print)
 
 
 def test_an_editor_that_leaves_nothing_is_told() -> None:
