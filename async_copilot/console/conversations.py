@@ -39,7 +39,7 @@ def begin(
 ) -> Begun:
     """Make the conversation, or read it. Raises UsageProblemError.
 
-    tell: is told what was read, and where a conversation is kept against expectation.
+    tell: is told what was read, and where a conversation is kept, if not where expected.
     """
     new = partial(_new, client, options, interactive=opening.interactive)
     file = _file(options)

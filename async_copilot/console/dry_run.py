@@ -18,7 +18,7 @@ __all__ = ["catching_session", "shown_request"]
 
 
 class _CaughtError(Exception):
-    """Carries a request out of aiohttp, past everything that mends failures."""
+    """Carries a request out of aiohttp, past everything that handles failures."""
 
     def __init__(self, request: aiohttp.ClientRequest) -> None:
         super().__init__()

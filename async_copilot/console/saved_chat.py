@@ -31,7 +31,7 @@ class Keeper:
 
     file: where it is kept.
     name_next: names the file of the next conversation; None: a neighbor of this one.
-    tell: says where a conversation is kept that is not kept where it was to be.
+    tell: says where a conversation is kept, if not where it was meant to be.
     """
 
     def __init__(

@@ -116,7 +116,7 @@ class Screen:
         self.note(_LINE_ENDS.sub(" ", text))
 
     def aside(self, text: str) -> None:
-        """Stream text to stderr, dimmed where that can be."""
+        """Stream text to stderr, dimmed if possible."""
         self.sign.stop()
         if not self._aside_open:
             self._leave_line()

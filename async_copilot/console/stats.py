@@ -13,7 +13,7 @@ SHORTEST = 0.05  # seconds; the rate of what comes in less says nothing about th
 def stats_line(reply: Reply) -> str:
     """Return the times to headers and first text, the rate, and the longest gap.
 
-    The rate is of tokens where the server counted them, else of chunks, over the time in
+    The rate is that of tokens if the server counted them, else of chunks, over the time in
     which they came: reasoning and tool calls are made of tokens too.
     """
     timing = reply.timing

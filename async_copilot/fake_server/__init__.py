@@ -1,7 +1,7 @@
 """A fake chat server on loopback: the demo, and the server to test streaming code with.
 
-In: a script (see the classes below). Out: HTTP, in the dialect of g4f, OpenAI, LiteLLM or
-llama-server, and a record of what was asked. It runs in the caller's event loop::
+In: a script (see the classes below). Out: HTTP, in the dialect of g4f, OpenAI, Azure, LiteLLM
+or llama-server, and a record of what was asked. It runs in the caller's event loop::
 
     async with FakeServer("Hello") as server:
         ...                                   # talk to server.url

@@ -30,7 +30,7 @@ class Control(Protocol):
 
 
 def control(server: Control, method: str, path: str, raw: bytes) -> tuple[int, Any] | None:
-    """The answer to a control request; None where it is none."""
+    """The answer to a control request; None for any other request."""
     actions: dict[tuple[str, str], Callable[[], tuple[int, Any]]] = {
         ("GET", "/_fake/requests"): lambda: (200, _seen(server.record)),
         ("POST", "/_fake/script"): lambda: _script(server, raw),

@@ -1,7 +1,7 @@
 """The built-in demo: a small talker that knows names. No I/O.
 
-In: a ``Request`` with what the server remembers of its conversation. Out: an
-``FakeAnswer`` at the pace of a human-looking chat.
+In: a ``Request`` with what the server remembers of its conversation. Out: a
+``FakeAnswer`` at the pace of a chat.
 """
 
 from __future__ import annotations

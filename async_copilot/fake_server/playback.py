@@ -88,7 +88,7 @@ class Playback:
     async def _send(self, step: Send) -> None:
         response = self._begun()
         # Each write stands alone: readers in this loop get their turn, and none is taken after
-        # the last one, lest a client that leaves at [DONE] seems to leave before the end.
+        # the last one, or a client that leaves at [DONE] would seem to leave early.
         await asyncio.sleep(0)
         if step.torn or step.naked:
             self._transport().write(self._torn(step.data) if step.torn else step.data)
