@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import dropwhile
 from typing import Any, NoReturn, Protocol, Self
 
 from .errors import AmnesiaWarning, CopilotError, Hint, InvalidRequestError, TurnInProgressError
@@ -287,14 +288,15 @@ class Conversation:
             function that gets the history and returns what is to be kept of it, or what
             is to stand in its place, such as a summary.
 
-        What stays is in order: tool calls without results, and results without calls, go
-        too. A g4f server gets a new conversation with its transcript. Raises
-        TurnInProgressError while a turn is running, InvalidRequestError for anything else,
-        and then the history stays as it is.
+        What stays is in order: tool calls without results, results without calls, and at the
+        start an answer whose question is gone, go too. A g4f server gets a new conversation
+        with its transcript. Raises TurnInProgressError while a turn is running,
+        InvalidRequestError for anything else, and then the history stays as it is.
         """
         self._only_turn()
         if callable(keep):
-            messages = request_messages(keep(self.history))
+            chosen = request_messages(keep(self.history))
+            messages = list(dropwhile(self._is_half_a_turn, chosen))
             if messages:
                 check_messages(messages)
         elif type(keep) is int and keep >= 0:
@@ -304,6 +306,10 @@ class Conversation:
                 f"trim() is given {keep!r}", hint=Hint("give a number of messages, or a function")
             )
         self._keep(in_order([copied(message) for message in messages], echo=self.echo_reasoning)[0])
+
+    def _is_half_a_turn(self, message: Message) -> bool:
+        """True for an answer, or a result, of the history; no question stands before it."""
+        return message.get("role") in ("assistant", "tool") and message in self._messages
 
     def _keep(self, messages: list[Message]) -> None:
         if messages != self._messages:

@@ -201,7 +201,7 @@ class Reply(Answer):
     ) -> AsyncGenerator[Item, None]:
         """Return the one reader, begun here the first time. Raises for another way, or task."""
         if self._left:
-            raise left_error()
+            raise left_error(whole=self.end is not None and self.end.ok)
         if self._reading is None:
             raise ReplyInUseError(
                 "this reply has no stream of its own",

@@ -33,9 +33,12 @@ def end_of(failure: CopilotError) -> End:
     return End.CANCELLED if left else End.ERROR
 
 
-def left_error() -> ReplyInUseError:
-    """Return the error for a reply that is read after it was left."""
-    return ReplyInUseError("this reply was left", hint=Hint("read it inside its async with"))
+def left_error(*, whole: bool = False) -> ReplyInUseError:
+    """Return the error for a reply that is read after it was left; whole: it was read before."""
+    instead = "; it was read to its end, and its text is reply.text" if whole else ""
+    return ReplyInUseError(
+        "this reply was left", hint=Hint(f"read it inside its async with{instead}")
+    )
 
 
 def truncated_error(reply: Reply) -> TruncatedError:

@@ -590,6 +590,13 @@ async def test_after_undo_the_server_gets_a_new_conversation() -> None:
     assert all("conversation" not in request for request in server.requests[2:])
 
 
+async def test_one_message_that_the_cache_has_a_key_for_is_unique_too() -> None:
+    async with WireServer([stream("a")]) as server, client(server) as copilot:
+        for role in ("system", "developer", "user", "assistant"):
+            await copilot.complete({"role": role, "content": "Hi"})
+    assert [len(request["messages"]) for request in server.requests] == [2, 2, 1, 1]
+
+
 async def test_undo_takes_a_whole_exchange_with_tools() -> None:
     async with (
         WireServer([stream("a"), calls(), stream("12")]) as server,
@@ -633,8 +640,10 @@ async def test_trim_by_a_function_leaves_a_history_in_order() -> None:
         summary = {"role": "system", "content": "It was warm."}
         chat.trim(lambda history: [summary, *history[2:]])  # a result without its call
         assert chat.history == [summary, assistant("12")]
-        chat.trim(lambda history: history[1:])
-        assert chat.history == [assistant("12")]
+        chat.trim(lambda history: history[1:])  # an answer without its question
+        assert chat.history == []
+        chat.trim(lambda _: [assistant("What we said: ..."), user("two")])
+        assert chat.history == [assistant("What we said: ..."), user("two")]
         for wrong in (-1, "1", None, 1.5, True):
             with pytest.raises(InvalidRequestError, match="trim"):
                 chat.trim(wrong)  # type: ignore[arg-type]  # that is what is shown

@@ -125,6 +125,16 @@ async def test_a_reading_that_came_to_its_end_has_just_ended(read: Read) -> None
     assert (reply.end, reply.text) == (End.COMPLETE, "Hello")
 
 
+@pytest.mark.parametrize("door", ["client", "conversation"])
+async def test_a_reply_that_was_awaited_to_its_end_has_its_text(door: str, read: Read) -> None:
+    async with FakeServer(WORDS) as server, CopilotClient(base_url=server.url) as client:
+        reply = await (
+            client.complete("Hi") if door == "client" else client.conversation().ask("Hi")
+        )
+        with pytest.raises(ReplyInUseError, match=rf"{LEFT}; .* its text is reply\.text"):
+            await anext(read(reply))
+
+
 async def test_the_classic_slip_a_generator_handed_out_of_the_block() -> None:
     async with (
         FakeServer(FakeAnswer(WORDS)) as server,
