@@ -97,7 +97,9 @@ def _is_fillable(value: object) -> bool:
 
 
 def _is_tls(value: object) -> bool:
-    return isinstance(value, bool | ssl.SSLContext | aiohttp.Fingerprint)
+    if isinstance(value, ssl.SSLContext):
+        return value.protocol is not ssl.PROTOCOL_TLS_SERVER
+    return isinstance(value, bool | aiohttp.Fingerprint)
 
 
 def _is_extra(value: object) -> bool:
@@ -124,7 +126,7 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "headers": (lambda value: isinstance(value, Mapping), 'a dict such as {"X-Team": "us"}'),
     "max_connections": (_is_count, "a whole number, 0 for no limit"),
     "observer": (lambda value: isinstance(value, Observer), "an instance of an Observer"),
-    "ssl": (_is_tls, "an ssl.SSLContext, an aiohttp.Fingerprint, True or False"),
+    "ssl": (_is_tls, "an ssl.SSLContext for clients, an aiohttp.Fingerprint, True or False"),
     "n": (lambda value: _is_count(value) and bool(value), "the n of the request, 1 or more"),
     "response": (_is_response, "an open response: async with session.post(...) as response"),
     "reply": (_is_fillable, "a fresh Reply()"),

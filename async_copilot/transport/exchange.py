@@ -344,8 +344,9 @@ def _only_connect(seconds: float | None) -> aiohttp.ClientTimeout:
 
 
 def _no_connection(url: URL, timeouts: Timeouts) -> ConnectTimeoutError:
+    plain = "; if it is an http server, begin its URL with http://" if url.scheme == "https" else ""
     return ConnectTimeoutError(
         f"no connection to {place(url)} within {timeouts.connect:g} s",
-        hint=Hint("if it needs longer, raise {option}", "Timeouts(connect=...)"),
+        hint=Hint(f"if it needs longer, raise {{option}}{plain}", "Timeouts(connect=...)"),
         seconds=timeouts.connect,
     )

@@ -11,6 +11,7 @@ import socket
 import ssl
 
 import aiohttp
+from aiohttp.client_exceptions import UnixClientConnectorError
 from yarl import URL
 
 from ..errors import (
@@ -46,6 +47,15 @@ _NO_TLS = re.compile(
     "|UNEXPECTED_MESSAGE|INVALID_ALERT|wrong version number|record layer failure"
 )
 _WANTS_CERTIFICATE = re.compile("CERTIFICATE_REQUIRED|certificate required", re.IGNORECASE)
+_REFUSES_CERTIFICATE = re.compile(
+    "ALERT_(?:UNKNOWN_CA|(?:BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_(?:REVOKED|EXPIRED|UNKNOWN))"
+)
+# What it says to a server that does speak TLS, in a way that the context does not allow.
+_NOTHING_IN_COMMON = re.compile(
+    "ALERT|UNSUPPORTED_PROTOCOL|NO_PROTOCOLS|KEY_TOO_SMALL|LEGACY_RENEGOTIATION|SIGNATURE_TYPE"
+    "|UNRECOGNIZED_NAME"
+)
+_WRITING = "Can not write request body"
 _FRAMING = re.compile(r"Transfer ?Encoding|chunk", re.IGNORECASE)
 _CONTENT_LENGTH = re.compile("Content ?Length", re.IGNORECASE)
 _TLS_RECORD = re.compile(r"\\x1[4-7]\\x03|\\x03\\x0[0-4]|[\x14-\x17]\x03")
@@ -182,6 +192,8 @@ def _unreachable(error: aiohttp.ClientError, where: str, url: URL | None) -> Con
         return _tls_failed(error, where)
     if local := _local(error):
         return local
+    if isinstance(error, UnixClientConnectorError):
+        where = f"the Unix socket {error.path}"
     hint = Hint("check that the server runs there")
     if url is not None and url.scheme == "https" and isinstance(_reason(error), ConnectionError):
         refused = isinstance(_reason(error), ConnectionRefusedError)
@@ -232,9 +244,13 @@ def _tls_failed(error: Exception, where: str) -> ConnectionFailedError:
         return ConnectionFailedError(
             f"{where} does not answer with TLS", hint=_BEGIN_WITH_HTTP, passing=False
         )
-    return ConnectionFailedError(
-        f"no TLS connection to {where} ({_brief(error)})", hint=_BEGIN_WITH_HTTP, passing=False
-    )
+    what, hint = f"no TLS connection to {where}", _BEGIN_WITH_HTTP
+    if _REFUSES_CERTIFICATE.search(words):
+        what = f"{where} refuses the certificate of this client"
+        hint = Hint("give a context with one that it trusts as {option}", "ssl")
+    elif _NOTHING_IN_COMMON.search(words):
+        hint = Hint("allow a TLS version and ciphers that the server has in {option}", "ssl")
+    return ConnectionFailedError(f"{what} ({_brief(error)})", hint=hint, passing=False)
 
 
 def _local(error: Exception) -> ConnectionFailedError | None:
@@ -256,4 +272,6 @@ def _brief(error: Exception) -> str:
     """Return an exception's own words on one line, its kind where it has none."""
     reason = _reason(error)
     text = " ".join(str(reason).split())
+    if _WRITING in text:
+        return "it was closed while the request was sent"
     return text[:160] or type(reason).__name__

@@ -61,7 +61,7 @@ async def test_a_borrowed_session_is_asked_with_it_too() -> None:
         (await asked(server, session=trusting)).ended(End.COMPLETE, "Hello", within=10)
 
 
-@pytest.mark.parametrize("wrong", [None, "yes", 1.5, object()])
+@pytest.mark.parametrize("wrong", [None, "yes", 1.5, server_context(), object()])
 async def test_what_is_none_of_it_is_refused(wrong: object) -> None:
     outcome = await asked("https://127.0.0.1:9/v1", ssl=wrong)
     outcome.failed(InvalidRequestError, ValueError, says=["ssl"])

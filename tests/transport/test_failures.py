@@ -8,6 +8,7 @@ import ssl
 from typing import Any
 
 import aiohttp
+from aiohttp.client_exceptions import UnixClientConnectorError
 import pytest
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
@@ -147,7 +148,10 @@ def test_a_proxys_own_status_is_the_proxys() -> None:
         ),
         (tls("[SSL: WRONG_VERSION_NUMBER] wrong version number"), ["http://", "base_url"]),
         (tls("[SSL: TLSV13_ALERT_CERTIFICATE_REQUIRED]"), ["certificate", "ssl"]),
-        (tls("[SSL: SOMETHING]"), ["TLS", "SOMETHING"]),
+        (tls("[SSL: SOMETHING]"), ["TLS", "SOMETHING", "http://"]),
+        (tls("[SSL: SSLV3_ALERT_HANDSHAKE_FAILURE]"), ["HANDSHAKE_FAILURE", "ciphers", "ssl"]),
+        (tls("[SSL: UNSUPPORTED_PROTOCOL]"), ["allow a TLS version"]),
+        (tls("[SSL: TLSV1_ALERT_UNKNOWN_CA]"), ["refuses the certificate of this client", "ssl"]),
         (aiohttp.ClientConnectorError(KEY, ConnectionResetError(104, "reset")), ["http://"]),
     ],
 )
@@ -166,6 +170,19 @@ def test_a_certificate_asked_for_after_the_handshake_is_told_too() -> None:
     error = translate(theirs, URL("https://host/v1"))
     assert isinstance(error, ConnectionFailedError)
     assert "wants a certificate" in str(error)
+
+
+def test_a_unix_socket_is_named_by_its_path() -> None:
+    theirs = UnixClientConnectorError("/run/g4f.sock", KEY, FileNotFoundError(2, "no"))
+    assert "cannot connect to the Unix socket /run/g4f.sock" in str(
+        translate(theirs, URL("http://localhost/v1"))
+    )
+
+
+def test_a_connection_that_closes_while_it_is_written_to_says_so() -> None:
+    theirs = aiohttp.ClientOSError(None, "Can not write request body for http://host/v1?key=1")
+    error = translate(theirs, URL("http://host/v1?key=1"))
+    assert "(it was closed while the request was sent)" in str(error)
 
 
 TLS_ALERT = "400, message:\n  Expected HTTP/, RTSP/ or ICE/:\n\n    b'\\x15\\x03\\x03\\x00'"
