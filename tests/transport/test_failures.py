@@ -8,8 +8,8 @@ import ssl
 from typing import Any
 
 import aiohttp
-from aiohttp.client_exceptions import UnixClientConnectorError
 import pytest
+from aiohttp.client_exceptions import UnixClientConnectorError
 from aiohttp.client_reqrep import ConnectionKey
 from yarl import URL
 
