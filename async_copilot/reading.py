@@ -235,8 +235,13 @@ class Reading:
         return b""
 
     def _emptiness(self) -> CopilotError | None:
-        """Return what is wrong with a body that held nothing: no event, no text."""
-        return truncated_error(self.reply) if self._decoder.empty else None
+        """Return what is wrong with a body that held no answer: no event, or an overload."""
+        if self._decoder.empty:
+            return truncated_error(self.reply)
+        overload = self._decoder.overload()
+        if overload is not None:
+            self._source.mask(overload)
+        return overload
 
     def texts(self, block: bytes) -> Sequence[str]:
         """Return the text deltas that block completes; b"" ends the answer."""
@@ -348,7 +353,7 @@ class Reading:
             reply.end = End.DONE
         else:
             reply.end = End.TRUNCATED
-            failure = truncated_error(self.reply) if self._strict else None
+            failure = truncated_error(reply, done=decoder.ended) if self._strict else None
         reply.timing.ended = self._loop.time() - self._started
         if decoder.ended:
             await self._body.drain()

@@ -41,14 +41,17 @@ def left_error(*, whole: bool = False) -> ReplyInUseError:
     )
 
 
-def truncated_error(reply: Reply) -> TruncatedError:
-    """Return the error for a body that ended before its answer did."""
+def truncated_error(reply: Reply, *, done: bool = False) -> TruncatedError:
+    """Return the error for a body that ended before its answer did; done: it said [DONE]."""
     events, length = reply.timing.chunks, len(reply.text)
     came = "without any event"
     if events:
         came = f"after {events:,} event{'s' if events > 1 else ''} and {length:,} characters"
+    how = f"the body ended {came}, with neither a finish_reason nor [DONE]"
+    if done:
+        how = f"[DONE] came {came}, before the first choice had said or finished anything"
     return TruncatedError(
-        f"the answer was cut off: the body ended {came}, with neither a finish_reason nor [DONE]",
+        f"the answer was cut off: {how}",
         hint=Hint("{option} accepts such answers", "strict=False"),
     )
 

@@ -6,14 +6,16 @@ anew. So these rules are tried in order:
 
 1. Once the arguments are a complete JSON object or list, nothing more belongs to them. A
    piece that comes after is a repeat, which is dropped; or it replaces ``{}``, with which
-   some servers begin; or, where it names a function, it begins another call.
+   some servers begin; or it says all of them and more; or it is another call, of the same
+   function where it names none.
 2. An id is looked up before an index: one id under two indexes is one call.
 3. Under one index, another id with a name is another call (an id alone changes with each
    piece of some servers), and so is another name where no ids are given.
 4. Arguments so far, sent anew with each piece, replace those before. They are taken for
    pieces as long as these add up to JSON.
-5. Without index and id a piece goes on with the last call, unless it names a function and
-   that one has its arguments; calls in one list are told by their places.
+5. Without index and id, or under an index that is new and nothing else, a piece goes on
+   with the last call, unless it names a function and that one has its arguments. Calls in
+   one list that nothing else tells apart are told by their places.
 """
 
 from __future__ import annotations
@@ -21,8 +23,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import orjson
-
+from .arguments import Arguments
 from .chat import ToolCallDelta
 from .fields import Fields
 from .pieces import Pieces
@@ -32,126 +33,9 @@ __all__ = ["Call", "Calls"]
 _KNOWN = frozenset(
     {
         *("index", "id", "type", "function", "custom", "function_call", "name"),
-        *("arguments", "input", "extra_content"),
+        *("arguments", "input", "parameters"),
     }
 )
-
-_PLACEHOLDERS = ("{}", "[]", "null", "{ }")
-
-
-class _End:
-    """Tells where a JSON object or list that comes in pieces is complete, in linear time."""
-
-    __slots__ = ("_carry", "_depth", "_in_string", "complete", "opened")
-
-    def __init__(self) -> None:
-        self._carry = ""  # a backslash at the end of the last piece, its escape to come
-        self._depth = 0
-        self._in_string = False
-        self.opened = False
-        self.complete = False
-
-    def add(self, piece: str) -> None:
-        if not self.opened:
-            start = piece.lstrip()
-            if not start or start[0] not in "{[":
-                return
-            self.opened = True
-        piece = self._carry + piece
-        self._carry = "\\" if (len(piece) - len(piece.rstrip("\\"))) % 2 else ""
-        # Without escapes each quote begins or ends a string.
-        bare = piece.removesuffix(self._carry).replace("\\\\", "").replace('\\"', "")
-        parts = bare.split('"')
-        outside = "".join(parts[self._in_string :: 2])
-        self._in_string ^= not len(parts) % 2
-        opening = outside.count("{") + outside.count("[")
-        self._depth += opening - outside.count("}") - outside.count("]")
-        self.complete = self._depth <= 0 and not self._in_string
-
-
-class _Arguments:
-    """The arguments of one call."""
-
-    __slots__ = ("_end", "_pieces", "_so_far", "repeated", "size")
-
-    def __init__(self, text: str = "") -> None:
-        self._pieces = Pieces(text)
-        self.size = len(text)
-        self._end = _End()
-        self._end.add(text)
-        self._so_far: _Arguments | None = (
-            None  # what they are if each piece repeats the ones before
-        )
-        self.repeated = 0
-
-    @property
-    def opened(self) -> bool:
-        """True for a JSON object or list that has begun."""
-        return self._end.opened
-
-    @property
-    def complete(self) -> bool:
-        return self._end.complete or (self._so_far is not None and self._so_far.complete)
-
-    def add(self, piece: str) -> None:
-        if self._end.complete or self.size <= 4:
-            if str(self._pieces).strip() in _PLACEHOLDERS and piece.lstrip()[:1] in ("{", "["):
-                self.replace(piece)
-                return
-            if self._end.complete:
-                return
-        if self._so_far is not None:
-            self._so_far.go_on(piece)
-        elif self.opened and len(piece) > self.size and piece.startswith(str(self._pieces)):
-            self._so_far = _Arguments(piece)
-        self.append(piece)
-
-    def go_on(self, piece: str) -> None:
-        """Take a piece that is thought to repeat what came before."""
-        if len(piece) >= self.size and piece.startswith(str(self._pieces)):
-            self.repeated += 1
-            self.replace(piece)
-        elif not self._end.complete:
-            self.append(piece)
-
-    def append(self, piece: str) -> None:
-        self._pieces.add(piece)
-        self.size += len(piece)
-        self._end.add(piece)
-
-    def replace(self, text: str) -> None:
-        self._pieces.replace(text)
-        self.size = len(text)
-        self._end = _End()
-        self._end.add(text)
-        self._so_far = None
-
-    def is_repeated_by(self, text: str) -> bool:
-        """True for the same arguments again, apart from blanks."""
-        return len(text) <= 2 * self.size + 2 and _same_json(str(self), text)
-
-    def __str__(self) -> str:
-        if self._so_far is None or _is_json(joined := str(self._pieces)):
-            return str(self._pieces)
-        so_far = str(self._so_far)
-        return so_far if self._so_far.repeated or _is_json(so_far) else joined
-
-
-def _is_json(text: str) -> bool:
-    try:
-        orjson.loads(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _same_json(one: str, other: str) -> bool:
-    if one == other:
-        return True
-    try:
-        return bool(orjson.loads(one) == orjson.loads(other))
-    except (ValueError, RecursionError):
-        return False
 
 
 class Call:
@@ -166,7 +50,6 @@ class Call:
         "_name",
         "_name_size",
         "arguments",
-        "extra_content",
         "form",
         "function_rest",
         "id",
@@ -181,8 +64,7 @@ class Call:
         self._name = Pieces()
         self._name_size = 0
         self.type: str | None = None
-        self.arguments = _Arguments()
-        self.extra_content: dict[str, Any] | None = None
+        self.arguments = Arguments()
         self.form = "function"
         self.rest = Fields(pieces=True)
         self.function_rest = Fields(pieces=True)
@@ -191,13 +73,18 @@ class Call:
     def name(self) -> str:
         return str(self._name)
 
+    @property
+    def extra_content(self) -> dict[str, Any] | None:
+        """What else the server wants back with the call."""
+        found = self.rest.get("extra_content")
+        return found.plain() if isinstance(found, Fields) else None
+
     def is_named(self, name: str) -> bool:
         return len(name) == self._name_size and name == self.name
 
     def add(self, delta: ToolCallDelta) -> None:
         self.id = self.id or delta.id
         self.type = self.type or delta.type
-        self.extra_content = delta.extra_content or self.extra_content
         if delta.name:
             self._add_name(delta.name)
         if delta.arguments:
@@ -205,16 +92,17 @@ class Call:
                 self.arguments.append(delta.arguments)  # free text: no JSON in it ends
             else:
                 self.arguments.add(delta.arguments)
-        self._add_rest(delta.raw)
+        self.add_rest(delta.raw)
 
-    def _add_rest(self, raw: dict[str, Any]) -> None:
+    def add_rest(self, raw: dict[str, Any]) -> None:
+        """Keep what a piece has besides, and the form of the call."""
         for form in ("custom", "function_call"):
             if form in raw:
                 self.form = form
         function = raw.get("function") or raw.get("custom")
         if isinstance(function, dict):
             self.function_rest.add(function, skip=_KNOWN)
-        if len(raw) > 2:
+        if not _KNOWN.issuperset(raw):
             self.rest.add(raw, skip=_KNOWN)
 
     def message(self, id_: str, *, cut: bool) -> dict[str, Any]:
@@ -225,10 +113,8 @@ class Call:
         name = "input" if self.form == "custom" else "arguments"
         arguments = str(self.arguments) or ("" if cut or self.form == "custom" else "{}")
         function = {"name": self.name, name: arguments, **self.function_rest.plain()}
-        rest = self.rest.plain()
-        if self.extra_content:
-            rest["extra_content"] = self.extra_content
-        return {"id": id_, "type": self.type or "function", self.form: function, **rest}
+        type_ = self.type or "function"
+        return {"id": id_, "type": type_, self.form: function, **self.rest.plain()}
 
     def _add_name(self, name: str) -> None:
         """Add a name: some servers repeat it, cut it in two, or send it again as far as it goes."""
@@ -249,7 +135,7 @@ class Call:
             return not self._is_gone_on_with(delta)
         same_id = delta.id is not None and delta.id == self.id
         if self.arguments.complete:
-            return not (same_id and key == self.key) and not self._is_repeated_by(delta)
+            return not (same_id and key == self.key) and not self._says_so_again(delta)
         if same_id:
             return key != self.key and self._has_another_name(delta.name)
         if not self._has_another_name(delta.name):
@@ -274,12 +160,18 @@ class Call:
             and delta.arguments.lstrip()[:1] not in ("", "{")
         )
 
-    def _is_repeated_by(self, delta: ToolCallDelta) -> bool:
+    def is_repeated_by(self, delta: ToolCallDelta) -> bool:
+        """True for a call of a whole message that pieces have told before, at the same place."""
+        if not self.is_named(delta.name or ""):
+            return False
+        return not (self.id and delta.id) or self.arguments.is_repeated_by(delta.arguments)
+
+    def _says_so_again(self, delta: ToolCallDelta) -> bool:
         if not self.is_named(delta.name or ""):
             return False
         if not delta.arguments or self.arguments.is_repeated_by(delta.arguments):
             return True
-        return self.arguments.size <= 4 and str(self.arguments).strip() in _PLACEHOLDERS
+        return self.arguments.is_placeholder
 
 
 class Calls:
@@ -305,20 +197,31 @@ class Calls:
             key = place if placed else delta.index
             call = self._find(delta, key)
             if call is None:
-                call = Call()
-                call.key = key
-                self._all.append(call)
+                call = self._begin(key)
             if key is not None:
                 self._by_key[key] = call
             if delta.id:
                 self._by_id[delta.id] = call
             call.add(delta)
+            for arguments in call.arguments.take_others():
+                other = ToolCallDelta(name=call.name, type=call.type, arguments=arguments)
+                self._begin(None).add(other)
+
+    def _begin(self, key: int | None) -> Call:
+        call = Call()
+        call.key = key
+        self._all.append(call)
+        return call
 
     def _are_placed(self, deltas: Sequence[ToolCallDelta]) -> bool:
         """True for a list of calls that only their places in it tell apart."""
-        return len(deltas) > 1 and all(
-            delta.index is None and delta.id is None and (delta.name or place in self._by_key)
-            for place, delta in enumerate(deltas)
+        if len(deltas) < 2 or any(delta.id for delta in deltas):
+            return False
+        if len({delta.index for delta in deltas}) > 1:
+            return False
+        unplaced = deltas[0].index is None
+        return all(
+            delta.name or (unplaced and place in self._by_key) for place, delta in enumerate(deltas)
         )
 
     def repeat(self, deltas: Sequence[ToolCallDelta]) -> None:
@@ -327,18 +230,23 @@ class Calls:
             call = self._by_id.get(delta.id or "")
             if call is None and place < len(self._all):
                 there = self._all[place]
-                if there.is_named(delta.name or "") and not (there.id and delta.id):
+                if there.is_repeated_by(delta):
                     call = there
             if call is None:
                 self.add((delta,))
-            elif not call.arguments.complete and delta.arguments:
+                continue
+            call.add_rest(delta.raw)
+            if not call.arguments.complete and delta.arguments:
                 call.arguments.replace(delta.arguments)
 
     def _find(self, delta: ToolCallDelta, key: int | None) -> Call | None:
         call = self._by_id.get(delta.id) if delta.id else None
         if call is None and key is not None:
             call = self._by_key.get(key)
-        elif call is None and self._all:
+        if call is None and self._all:
             last = self._all[-1]
-            call = last if not delta.id or (last.id is None and not delta.name) else None
+            if key is None:
+                call = last if not delta.id or (last.id is None and not delta.name) else None
+            elif not (delta.id or delta.name or last.arguments.complete):
+                call = last
         return None if call is None or call.is_another(delta, key) else call

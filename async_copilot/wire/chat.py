@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, dataclass_transform
 
-from .content import REASONING, plain_text, read_content, read_reasoning
+from .content import REASONING, read_content, read_reasoning, read_text
 from .objects import malformed
 from .text import as_json
 
@@ -131,13 +131,13 @@ def read_chunks(event: dict[str, Any], *, several: bool = False) -> list[ChatChu
     ]
 
 
+_CHOICE_NAMES = frozenset({"delta", "message", "text", "content", "finish_reason", "index"})
+
+
 def _choices(choices: Any) -> list[tuple[int, dict[str, Any]]]:
     """Return the choices and their places: of a list, or of an object that stands for one."""
     if isinstance(choices, Mapping):
-        if not choices or any(name in choices for name in ("delta", "message", "text")):
-            choices = [choices] if choices else []
-        else:
-            choices = list(choices.values())
+        choices = list(choices.values()) if _CHOICE_NAMES.isdisjoint(choices) else [choices]
     if not choices:
         return []
     if not isinstance(choices, list):
@@ -171,7 +171,7 @@ def _read_choice(  # noqa: PLR0917  # by place, since this is on the way of ever
     event: dict[str, Any],
 ) -> ChatChunk:
     delta = choice.get("delta")
-    if type(delta) is not dict or "message" in choice:
+    if type(delta) is not dict or "message" in choice or "text" in choice or "text" in delta:
         delta, _ = delta_of(choice)
     get = delta.get
     content, reasoning = get("content"), ""
@@ -185,7 +185,7 @@ def _read_choice(  # noqa: PLR0917  # by place, since this is on the way of ever
     return ChatChunk(
         content,
         reasoning,
-        "" if refusal is None else plain_text(refusal),
+        "" if refusal is None else read_text(refusal),
         tool_call_deltas(delta) if get("tool_calls") or "function_call" in delta else (),
         None if finish_reason is None else _finish(finish_reason),
         index,
@@ -202,10 +202,13 @@ def delta_of(choice: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     """Return what a choice says, and True where that is a whole message.
 
     A message counts where no delta, or an empty one, stands beside it: some servers
-    send both, the delta with the piece and the message with everything so far.
+    send both, the delta with the piece and the message with everything so far. A ``text``,
+    in the delta or beside it, is the content where there is no other.
     """
     delta, message = choice.get("delta"), choice.get("message")
     if isinstance(delta, dict) and (not message or _says_something(delta)):
+        if "text" in delta or "text" in choice:
+            delta = _with_text(delta, choice)
         return delta, False
     if isinstance(message, dict):
         return message, True
@@ -217,6 +220,13 @@ def delta_of(choice: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     return {}, False
 
 
+def _with_text(delta: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any]:
+    text = delta.get("text") or choice.get("text")
+    if delta.get("content") or not isinstance(text, str) or not text:
+        return delta
+    return {name: value for name, value in delta.items() if name != "text"} | {"content": text}
+
+
 def _says_something(delta: dict[str, Any]) -> bool:
     return any(value and name != "role" for name, value in delta.items())
 
@@ -225,10 +235,13 @@ def _finish(reason: Any) -> str | None:
     """Return a finish reason; "null" in quotes, and nothing, are none."""
     if isinstance(reason, dict):
         reason = reason.get("type") or reason.get("reason")
-    if isinstance(reason, bool) or not isinstance(reason, str | int):
+    if not reason or isinstance(reason, bool) or not isinstance(reason, str | int):
         return None
     reason = str(reason)
-    return None if reason in ("", "null", "None", "none") else reason
+    return None if reason.strip().lower() in _NO_REASON else reason
+
+
+_NO_REASON = frozenset({"", "null", "none", "nil", "undefined"})
 
 
 # ------------------------------------------------------------------ tool calls
@@ -264,8 +277,8 @@ def _tool_call(call: dict[str, Any]) -> ToolCallDelta:
     if not isinstance(function, dict):
         function = call  # a flat call: name and arguments beside the id
     arguments = function.get("arguments")
-    if arguments is None:
-        arguments = function.get("input")  # of a custom tool, and of Anthropic's
+    if arguments is None:  # "input" of a custom tool, and of Anthropic's
+        arguments = function.get("input", function.get("parameters"))
     extra = call.get("extra_content")
     id_, name, type_ = call.get("id"), function.get("name"), call.get("type")
     return ToolCallDelta(

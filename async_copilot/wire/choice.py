@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
-from .calls import Calls
+from .calls import Call, Calls
 from .chat import ChatChunk, delta_of, tool_call_deltas
+from .content import REASONING
 from .fields import Fields
 from .pieces import Pieces
 
@@ -28,7 +30,8 @@ _CHOICE = frozenset(
 class ToolCall:
     """A whole tool call; ``arguments`` is JSON text as the model wrote it, valid or not.
 
-    id: the server's, or where it gave none, one made here for the result to name.
+    id: the server's; where it gave none, or gave it to another call before, one made here
+        for the result to name.
     """
 
     index: int
@@ -67,6 +70,7 @@ class Gathering:
         "refusal",
         "rest",
         "role",
+        "silent",
         "text",
     )
 
@@ -76,6 +80,7 @@ class Gathering:
         self.refusal = Pieces()
         self.finish_reason: str | None = None
         self.role = "assistant"
+        self.silent: frozenset[str] = frozenset()  # fields of reasoning that came empty
         # Made when there is something to keep: most streams are text and nothing else.
         self.calls: Calls | None = None
         self.parts: list[tuple[int, int, Any]] | None = None  # place in the text, length, content
@@ -107,6 +112,8 @@ class Gathering:
                 self.fields = _added(self.fields, message, _MESSAGE, whole=True)
         self.fields = _added(self.fields, delta, _MESSAGE, whole=chunk.whole)
         self.rest = _added(self.rest, choice, _CHOICE, pieces=False)
+        if not REASONING.isdisjoint(delta):
+            self.silent |= {name for name in REASONING & delta.keys() if delta[name] == ""}
         content, role = delta.get("content"), delta.get("role")
         if isinstance(content, list | dict) and content and not chunk.whole:
             self.parts = self.parts or []
@@ -125,14 +132,22 @@ class Gathering:
         return [
             ToolCall(
                 place,
-                call.id or _call_id(answer, place),
+                id_,
                 call.name,
                 str(call.arguments),
                 call.type or "function",
                 call.extra_content,
             )
-            for place, call in enumerate(self.calls or ())
+            for place, (id_, call) in enumerate(self._named_calls(answer))
         ]
+
+    def _named_calls(self, answer: str) -> Iterator[tuple[str, Call]]:
+        """Yield each call with an id that no other one has, for its result to name."""
+        used: set[str] = set()
+        for place, call in enumerate(self.calls or ()):
+            id_ = _call_id(answer, place) if not call.id or call.id in used else call.id
+            used.add(id_)
+            yield id_, call
 
     @property
     def _is_cut(self) -> bool:
@@ -140,10 +155,7 @@ class Gathering:
 
     def message(self, answer: str) -> dict[str, Any]:
         """Return the message, complete, in the wire's form."""
-        calls = [
-            call.message(call.id or _call_id(answer, place), cut=self._is_cut)
-            for place, call in enumerate(self.calls or ())
-        ]
+        calls = [call.message(id_, cut=self._is_cut) for id_, call in self._named_calls(answer)]
         fields = _plain(self.fields)
         if self.refusal:
             fields["refusal"] = str(self.refusal)
@@ -152,6 +164,8 @@ class Gathering:
         elif calls:
             fields["tool_calls"] = calls
         content: Any = self._in_parts(self.parts) if self.parts else str(self.text)
+        if calls:  # with which some servers want the field back, empty as it is
+            fields |= dict.fromkeys(sorted(self.silent - fields.keys()), "")
         return {"role": self.role, "content": content or (None if fields else ""), **fields}
 
     def _in_parts(self, known: list[tuple[int, int, Any]]) -> list[Any]:

@@ -7,15 +7,21 @@ What cannot be read as text raises MalformedDataError: skipped, it would be lost
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .objects import malformed
 from .text import as_json
 
-__all__ = ["REASONING", "plain_text", "read_content", "read_reasoning"]
+__all__ = ["REASONING", "read_content", "read_reasoning", "read_text"]
 
 # Pieces of content in one event; a model's whole answer was never seen to have a hundred.
 MAX_PARTS = 4096
+
+# Where a part has its text.
+_TEXTS = ("text", "value", "content", "summary")
+
+_EXACT = 2.0**53  # from here on a float need not be the number that was written
 
 # Parts of a message that are not text: they stay in the message. An unknown kind beside
 # text stays there as well; alone it may be a text in an unknown form.
@@ -39,6 +45,8 @@ def read_content(content: Any) -> tuple[str, str]:
         return "", ""
     if isinstance(content, bool):
         raise malformed(as_json(content), "an event whose content is not a text")
+    if isinstance(content, float) and _EXACT <= abs(content) < math.inf:
+        raise malformed(as_json(content), "an event whose content is a number of too many digits")
     if isinstance(content, int | float):
         return as_json(content), ""
     if isinstance(content, dict) and isinstance(content.get("parts"), list):
@@ -55,7 +63,7 @@ def read_content(content: Any) -> tuple[str, str]:
             unknown = unknown or not (text or thought or _may_have_no_text(part))
             thoughts.append(thought)
         else:
-            text = plain_text(part)
+            text = _plain_text(part)
             unknown = unknown or not (text or part in (None, "", False, {}))
         texts.append(text)
     text, thought = "".join(texts), "".join(thoughts)
@@ -68,10 +76,10 @@ def _part(part: dict[str, Any]) -> tuple[str, str]:
     """Return the text and the reasoning of a part."""
     thinking = part.get("thinking")
     if thinking:
-        return "", _joined(thinking)
-    text = _joined(part.get("text")) or _joined(part.get("content"))
+        return "", read_text(thinking)
+    text = next((text for name in _TEXTS[:3] if (text := read_text(part.get(name)))), "")
     if part.get("type") in ("thinking", "reasoning") or part.get("thought") is True:
-        return "", text or _joined(part.get("reasoning"))
+        return "", text or read_text(part.get("reasoning"))
     return text, ""
 
 
@@ -84,26 +92,28 @@ def _may_have_no_text(part: dict[str, Any]) -> bool:
     )
 
 
-def _joined(value: Any) -> str:
-    """Return the text of a text, a part, or a list of these."""
+def read_text(value: Any) -> str:
+    """Return the text of a text, a number, a part, or a list of these; "" for anything else."""
     if isinstance(value, dict):
-        value = next((value[name] for name in ("text", "value", "content") if name in value), None)
+        value = next((text for name in _TEXTS if (text := value.get(name))), None)
     if isinstance(value, list):
         if len(value) > MAX_PARTS:
             raise malformed("", f"an event of {len(value):,} parts; {MAX_PARTS:,} are the most")
-        return "".join(plain_text(_inner(part)) for part in value)
-    return plain_text(value)
+        return "".join(_plain_text(_inner(part)) for part in value)
+    return _plain_text(value)
 
 
 def _inner(part: Any) -> Any:
     return (part.get("text") or part.get("summary")) if isinstance(part, dict) else part
 
 
-def plain_text(value: Any) -> str:
+def _plain_text(value: Any) -> str:
     """Return a text, or the text of a number; "" for anything else."""
     if isinstance(value, str):
         return value
-    return as_json(value) if isinstance(value, int | float) and value is not False else ""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    return as_json(value)
 
 
 # Where servers put reasoning, the first that has some: g4f, OpenRouter, Ollama, Groq;
@@ -116,7 +126,7 @@ REASONING = frozenset((*_REASONING_TEXTS, *_REASONING_PARTS))
 def read_reasoning(delta: dict[str, Any]) -> str:
     for name in _REASONING_TEXTS:
         value = delta.get(name)
-        if value and not isinstance(value, bool) and (text := _joined(value)):
+        if value and not isinstance(value, bool) and (text := read_text(value)):
             return text
     for name in _REASONING_PARTS:
         parts = delta.get(name)
@@ -129,5 +139,6 @@ def read_reasoning(delta: dict[str, Any]) -> str:
 
 def _thought(part: dict[str, Any]) -> str:
     return next(
-        (text for name in ("text", "summary", "thinking") if (text := _joined(part.get(name)))), ""
+        (text for name in ("text", "summary", "thinking") if (text := read_text(part.get(name)))),
+        "",
     )

@@ -16,7 +16,14 @@ from typing import Any
 
 from ..errors import CopilotError, EventTooLargeError, MalformedDataError, StreamError
 from .chat import ChatChunk, read_chunks
-from .failures import NO_MESSAGE, ServerError, names_failure, read_error, server_error
+from .failures import (
+    NO_MESSAGE,
+    ServerError,
+    choice_error,
+    names_failure,
+    read_error,
+    server_error,
+)
 from .form import BodyForm, type_name
 from .g4f import G4FFailure, g4f_failure
 from .halves import Halves
@@ -73,7 +80,11 @@ class DeltaDecoder:
         self.media_type = media_type
         self._strict = strict
         self._max_event_bytes = max_event_bytes
-        self._sse = SSEDecoder(max_event_bytes=max_event_bytes, error_field=True)
+        self._sse = SSEDecoder(
+            max_event_bytes=max_event_bytes,
+            error_field=True,
+            is_whole=lambda line: bool(loads(line)),
+        )
         self._form = BodyForm(max_event_bytes)
         self._heard = Heard(n)
         self._first: tuple[dict[str, Any], Bytes | str] | None = None  # while no choice has come
@@ -89,6 +100,8 @@ class DeltaDecoder:
 
     @property
     def complete(self) -> bool:
+        if self.failure is not None:
+            return False
         return self._heard.all_finished or (self.done and self._heard.any_finished)
 
     @property
@@ -100,6 +113,14 @@ class DeltaDecoder:
         """True for a body that has held nothing so far but blanks and comments."""
         said = self.events or self.skipped or self.ended or self._form.is_document
         return not said and self._form.says_nothing and self._sse.is_idle
+
+    def overload(self) -> StreamError | None:
+        """Return the error of a body that is over, where it is a document that tells of one."""
+        document = self._form.read_refusal()
+        error = None if document is None else read_error(document)
+        if document is None or error is None or not error.passing:
+            return None
+        return _stream_error(error, _with_handle(document, self._form.document()))
 
     def text_of(self, block: bytes) -> str | None:
         """Return the text of a block that is one plain delta; None: ask texts().
@@ -297,8 +318,9 @@ class DeltaDecoder:
             chunks = [heard.note(chunk) for chunk in chunks]
             self.progress = self.progress or heard.progress
         for chunk in chunks:
-            if chunk.finish_reason and names_failure(chunk.finish_reason):
-                self._fail_choice(chunk, shown)
+            error = choice_error(chunk.choice)
+            if error or (chunk.finish_reason and names_failure(chunk.finish_reason)):
+                self._fail_choice(chunk, error, shown)
         if self._plain is not None and not self._plain.agrees_with(event):
             self._plain = None
         return chunks
@@ -321,9 +343,8 @@ class DeltaDecoder:
             body=excerpt(shown),
         )
 
-    def _fail_choice(self, chunk: ChatChunk, shown: Bytes | str) -> None:
-        """Fail for a finish reason that names a failure, with the error beside it, if any."""
-        error = read_error({**chunk.choice, "choices": []})
+    def _fail_choice(self, chunk: ChatChunk, error: ServerError | None, shown: Bytes | str) -> None:
+        """Fail for an error in a choice, or for a finish reason that names a failure."""
         reason = excerpt(chunk.finish_reason or "")
         self._fail(error or ServerError(f'its finish_reason is "{visible(reason)}"'), shown)
         if self.failure is not None and error is None and reason != "error":
@@ -339,29 +360,7 @@ class DeltaDecoder:
         return []
 
     def _fail(self, error: ServerError, shown: Bytes | str, g4f: G4FFailure = _NOT_G4F) -> None:
-        code = f" (code {error.code})" if error.code else ""
-        said = error.message or NO_MESSAGE
-        self.failure = self._error(
-            error, shown, f"the server put an error into its answer{code}: {said}", g4f
-        )
-
-    def _error(
-        self,
-        error: ServerError,
-        shown: Bytes | str,
-        message: str,
-        g4f: G4FFailure = _NOT_G4F,
-    ) -> StreamError:
-        return StreamError(
-            message,
-            hint=g4f.hint,
-            type=error.type or g4f.type,
-            provider=g4f.provider,
-            code=error.code,
-            body=excerpt(shown),
-            retry_after=error.retry_after,
-            passing=error.passing,
-        )
+        self.failure = _stream_error(error, shown, g4f)
 
     # -------------------------------------------------------------- the body
 
@@ -409,17 +408,27 @@ class DeltaDecoder:
             )
 
     def _read_document(self) -> Iterable[ChatChunk]:
+        if self._form.read(self.media_type) is None:
+            self.failure = self._form.failure
+            return
         data = self._form.document()
-        try:
-            document = read_object(data)
-        except MalformedDataError:
-            self.failure = self._form.unexpected(self._form.kind, self.media_type)
-            return
-        choices = document.get("choices")
-        if read_error(document) is None and not (choices and isinstance(choices, list | dict)):
-            self.failure = self._form.unexpected("JSON that is not a completion", self.media_type)
-            return
         yield from self._read(data, loads(data))
+
+
+def _stream_error(
+    error: ServerError, shown: Bytes | str, g4f: G4FFailure = _NOT_G4F
+) -> StreamError:
+    code = f" (code {error.code})" if error.code else ""
+    return StreamError(
+        f"the server put an error into its answer{code}: {error.message or NO_MESSAGE}",
+        hint=g4f.hint,
+        type=error.type or g4f.type,
+        provider=g4f.provider,
+        code=error.code,
+        body=excerpt(shown),
+        retry_after=error.retry_after,
+        passing=error.passing,
+    )
 
 
 def _with_handle(event: dict[str, Any], data: Bytes | str) -> Bytes | str:

@@ -18,7 +18,15 @@ from typing import Any
 
 from .text import EXCERPT, as_json, visible, without_lone_surrogates
 
-__all__ = ["FAILURES", "NO_MESSAGE", "ServerError", "names_failure", "read_error", "server_error"]
+__all__ = [
+    "FAILURES",
+    "NO_MESSAGE",
+    "ServerError",
+    "choice_error",
+    "names_failure",
+    "read_error",
+    "server_error",
+]
 
 NO_MESSAGE = "(it gave no message)"
 
@@ -27,7 +35,8 @@ FAILURES = frozenset(
         *("error", "errors", "errored", "fail", "failed", "failure", "abort", "aborted"),
         *("cancel", "canceled", "cancelled", "cancellation", "timeout", "exception"),
         *("crash", "crashed", "malformed", "insufficient", "unavailable", "overloaded"),
-        *("interrupted", "disconnected", "unloaded"),
+        *("interrupted", "disconnected", "disconnect", "unloaded", "overload", "preempted"),
+        "killed",
     }
 )
 """A finish reason that holds one of these words is a failure, not an end of the answer.
@@ -41,6 +50,7 @@ FAILURES = frozenset(
 | ``cancelled``, ``canceled``, ``USER_CANCEL`` | llama.cpp, Cohere |
 | ``MALFORMED_FUNCTION_CALL``, also behind ``function_call_filter:`` | Gemini |
 | ``UNEXPECTED_TOOL_CALL``, ``TOO_MANY_TOOL_CALLS``, ``MALFORMED_RESPONSE`` | Gemini |
+| ``MISSING_THOUGHT_SIGNATURE`` | Gemini |
 | ``malformed_tool_use``, ``malformed_model_output`` | Bedrock |
 | ``ERROR_TOXIC``, ``ERROR_LIMIT``, ``TIMEOUT`` | Cohere |
 | ``failed``, ``modelUnloaded`` | LM Studio |
@@ -50,7 +60,12 @@ Every other one ends a whole answer: ``stop``, ``length``, ``content_filter``, `
 """
 
 # Of two words or more, and not of FAILURES' kind word by word.
-_FAILING = frozenset({"unexpected_tool_call", "too_many_tool_calls", "timed_out"})
+_FAILING = frozenset(
+    {
+        *("unexpected_tool_call", "too_many_tool_calls", "missing_thought_signature"),
+        *("timed_out", "rate_limit"),
+    }
+)
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
@@ -110,10 +125,10 @@ _CODES = (
     *("code", "status_code", "statusCode", "error_code", "errorCode", "errcode", "err_code"),
     *("errorcode", "Code", "http_status", "status"),
 )
-_TYPES = ("type", "__type", "errorType", "error_type")
+_TYPES = ("type", "__type", "errorType", "error_type", "status")
 _WRAPPED = (
     *("details", "metadata", "innererror", "inner_error", "innerError", "cause", "upstream_error"),
-    *("upstream", "original", "original_error", "failed_generation", "raw", "reasons"),
+    *("upstream", "original", "original_error", "failed_generation", "raw", "reasons", "value"),
 )
 # OpenAI's Responses, Tencent, Apigee, Spark
 _OUTER = (("response", "error"), ("Response", "Error"), ("fault", ""), ("header", ""))
@@ -152,10 +167,21 @@ def read_error(event: dict[str, Any], *, named_error: bool = False) -> ServerErr
     return _stands_alone(event, error)
 
 
+def choice_error(choice: dict[str, Any]) -> ServerError | None:
+    """Return the error that stands in a choice (OpenRouter), or in its delta."""
+    for place in (choice, choice.get("delta")):
+        if isinstance(place, dict) and place.get("error"):
+            return read_error({"error": place["error"], "choices": []})
+    return None
+
+
 def _is_empty(error: Any) -> bool:
-    """True for a value that means no error: null, false, or an object of such values."""
+    """True for a value that means no error: null, false, success, or an object of these."""
     if isinstance(error, dict):
-        return all(not value or value in _EMPTY for value in list(error.values())[:_MANY])
+        return all(
+            not value or value in _EMPTY or (name in _CODES and _is_fine(value))
+            for name, value in list(error.items())[:_MANY]
+        )
     return not error or error in _EMPTY
 
 
@@ -169,13 +195,7 @@ def _is_fine(code: Any) -> bool:
 
 def _stands_alone(event: dict[str, Any], error: Any) -> ServerError | None:
     """Read what is an error only where no choice is beside it."""
-    for outer, inner in (
-        ("response", "error"),
-        ("Response", "Error"),
-        ("fault", ""),
-        ("header", ""),
-    ):
-        # OpenAI's Responses, Tencent, Apigee, Spark
+    for outer, inner in _OUTER:
         found = event.get(outer)
         if inner and isinstance(found, dict):
             found = found.get(inner)
@@ -262,6 +282,8 @@ def _words(fields: dict[str, Any]) -> str:
         wrapped = fields.get(name)
         if name == "metadata" and isinstance(wrapped, dict):
             wrapped = wrapped.get("raw") or wrapped.get("reasons") or wrapped.get("error")
+        if name == "value" and not isinstance(wrapped, dict):
+            continue  # of an error it may be anything; an object is Vercel's
         reason = _wrapped(wrapped) if wrapped else ""
         if reason and reason not in said and len(said) < EXCERPT:
             said = f"{said} ({reason})" if said else reason

@@ -7,23 +7,27 @@ kind, and by where it stands:
 |---|---|---|
 | null, "", [], {} | says nothing | says nothing |
 | text | a piece, joined to those before | the last one counts |
-| text named in SCALARS: ids, types, URLs | the last one counts | the last one counts |
+| text named in SCALARS (types, URLs), or ``…_id`` | the last one counts | the last one counts |
 | number, true, false | the last one counts | the last one counts |
 | object | merged, field by field | merged, field by field |
 | objects with an ``index``, in a list | merged by their index | merged by their index |
-| parts (objects with a text), in a list | go on with one of their type | added, each once |
+| parts that are typed text or thought, in a list | go on with the last one | added, each once |
 | other objects in a list | added, each once | added, each once |
-| other values in a list | added | added; the same list once |
+| texts in a list | added | added, each once |
+| other values in a list | added | added |
 | lists of ``logprobs`` | | added |
 
-Beside the choices, those named in FIRST tell what the stream is: the first one counts. In
-a whole message that repeats what deltas said, a text replaces the one that it goes on
-with, and lists are merged by place.
+"Each once" is told from event to event: what one event says twice was meant twice. An index
+is not trusted where type, id, URL or encrypted data tell of another thing. Beside the
+choices, those named in FIRST tell what the stream is: the first one counts. In a whole
+message that repeats what deltas said, a text replaces the one that it goes on with, and
+lists are merged by place.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -40,12 +44,17 @@ SCALARS = frozenset(
         *("provider", "url", "mime_type", "media_type", "language", "detail", "title"),
         *("file_id", "filename", "call_id", "item_id", "tool_call_id", "signature"),
         *("thought_signature", "finish_reason", "native_finish_reason", "stop_reason"),
-        *("service_tier", "system_fingerprint"),
+        *("service_tier", "system_fingerprint", "reasoning_opaque", "encrypted_content"),
+        *("channel", "phase", "recipient"),
     }
 )
 FIRST = frozenset({"id", "object", "created", "model", "provider", "system_fingerprint"})
 
 _PART_TEXTS = ("text", "thinking", "summary", "reasoning", "content")
+# Types of parts that come in pieces without an index: Mistral's and OpenAI's text,
+# LiteLLM's thinking blocks, OpenRouter's reasoning. A file_citation does not.
+_IN_PIECES = re.compile(r"(?:\w+[._])?(?:text|thinking|reasoning|thought|summary)(?:[._]\w+)?")
+_SEALED = re.compile("encrypted|redacted")  # types of data that is whole, and no piece
 
 _DEEP = 12  # objects within one another; what is deeper counts as one value
 _MANY = 100_000  # indexes of one list
@@ -103,8 +112,7 @@ class Fields:
                 values[name] = value
 
     def _add_text(self, name: str, text: str, *, whole: bool) -> None:
-        scalar = not self._pieces or name in SCALARS
-        if scalar or (name == "data" and "type" in self._values):
+        if not self._pieces or name in SCALARS or name.endswith("_id"):
             self._values[name] = without_lone_surrogates(text)
             return
         present = self._values.get(name)
@@ -162,39 +170,50 @@ class _Items:
         self._depth = depth
 
     def add(self, items: list[Any], *, whole: bool) -> None:
+        """Take in the list of one event."""
         if len(items) > _LONG:
             self._items += items
             return
         begun = len(self._items)
-        if begun and not self._pieces and self._same(items):
-            return
+        new: list[bytes] = []
         for place, item in enumerate(items):
-            if not isinstance(item, dict):
-                if not (whole and place < begun):
-                    self._items.append(item)
-            elif (part := self._goes_on_with(item, place if whole else None, begun)) is not None:
-                part.add(item, whole=whole)
-            elif not self._was_there(item):
-                self._append(item)
+            if isinstance(item, dict):
+                part = self._goes_on_with(item, place, begun, whole=whole)
+                if part is not None:
+                    part.add(item, whole=whole, skip=("data",) if _is_sealed(item) else ())
+                elif not self._was_there(item, new):
+                    self._append(item)
+            elif not (whole and place < begun) and not (
+                isinstance(item, str) and not self._pieces and self._was_there(item, new)
+            ):
+                self._items.append(item)
+        self._seen.update(new)
 
-    def _goes_on_with(self, item: dict[str, Any], place: int | None, begun: int) -> Fields | None:
-        """Return the object that item is a piece of, or repeats."""
+    def _goes_on_with(
+        self, item: dict[str, Any], place: int, begun: int, *, whole: bool
+    ) -> Fields | None:
+        """Return the object that item, at its place in a list, is a piece of, or repeats."""
         index = item.get("index")
         if type(index) is int and index in self._by_index:
             found = self._by_index[index]
             return found if _agree(found, item) else None
-        if place is not None:
+        if whole:
             there = self._items[place] if place < begun else None
             return there if isinstance(there, Fields) and _agree(there, item) else None
         last = self._items[-1] if self._items else None
-        if not self._pieces or type(index) is int or not isinstance(last, Fields):
-            return None
+        if place or not self._pieces or type(index) is int or not isinstance(last, Fields):
+            return None  # an event does not cut a part of its own in two
         if last.get("signature") or not _agree(last, item):
             return None  # a signature closes its block
-        texts = [name for name in _PART_TEXTS if item.get(name)]
+        kind = item.get("type")
+        if not isinstance(kind, str) or last.get("type") != kind or not _IN_PIECES.fullmatch(kind):
+            return None
+        texts = [(last.get(name), item[name]) for name in _PART_TEXTS if item.get(name)]
         if texts:
-            return last if any(last.get(name) for name in texts) else None
-        return last if item.get("signature") and item.get("type") else None
+            return (
+                last if any(_MADE_OF.get(type(one)) is type(text) for one, text in texts) else None
+            )
+        return last if item.get("signature") else None
 
     def _append(self, item: dict[str, Any]) -> None:
         fields = Fields(pieces=self._pieces, depth=self._depth)
@@ -204,33 +223,37 @@ class _Items:
         if type(index) is int and len(self._by_index) < _MANY:
             self._by_index[index] = fields
 
-    def _was_there(self, item: Any) -> bool:
+    def _was_there(self, item: Any, new: list[bytes]) -> bool:
+        """True for what an earlier event said; else its name is put into new."""
         try:
             written = orjson.dumps(item)
         except TypeError:  # nested too deeply, or half a character: it is not compared
             return False
         name = hashlib.blake2b(written, digest_size=16).digest()
-        if name in self._seen:
-            return True
-        self._seen.add(name)
-        return False
-
-    def _same(self, items: list[Any]) -> bool:
-        """True for a list that begins as this one does, all values: it is sent again."""
-        if any(isinstance(item, dict | list) for item in items):
-            return False
-        return len(items) == len(self._items) and items == self._items
+        new.append(name)
+        return name in self._seen
 
     def plain(self) -> list[Any]:
         return [_plain(item) for item in self._items]
 
 
+_MADE_OF: dict[type, type] = {Pieces: str, Fields: dict, _Items: list}
+
+
 def _agree(part: Fields, item: dict[str, Any]) -> bool:
-    """True where neither type nor id says that the two are different things."""
-    return all(
-        part.get(name) is None or item.get(name) in (None, "", part.get(name))
-        for name in ("type", "id")
-    )
+    """True where neither type, id, URL nor sealed data says that the two are different things."""
+    names = ("type", "id", "url")
+    for name in (*names, "data") if _is_sealed(item) else names:
+        present, value = part.get(name), item.get(name)
+        if present is not None and value not in (None, "", _plain(present)):
+            return False
+    image, url = part.get("image_url"), item.get("image_url")
+    return not (isinstance(image, Fields) and isinstance(url, dict)) or _agree(image, url)
+
+
+def _is_sealed(item: dict[str, Any]) -> bool:
+    kind = item.get("type")
+    return isinstance(kind, str) and _SEALED.search(kind) is not None
 
 
 def _plain(value: Any) -> Any:

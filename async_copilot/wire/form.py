@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from ..errors import CopilotError, EventTooLargeError, Hint, UnexpectedContentError
+import contextlib
+from typing import Any
+
+from ..errors import (
+    CopilotError,
+    EventTooLargeError,
+    Hint,
+    MalformedDataError,
+    UnexpectedContentError,
+)
+from .failures import read_error
+from .objects import read_object
 from .text import BOM, EXCERPT, excerpt, visible
 
 __all__ = ["BodyForm", "type_name"]
 
+_LONGEST_REFUSAL = 64 * 1024  # bytes; as much as is read of an error's body
+
+_FIELDS = (b"", b"data", b"event", b"id", b"retry")
 _FIRST = 64  # bytes; a document may begin with a few blanks
 
 
@@ -57,15 +71,36 @@ class BodyForm:
     def document(self) -> bytes:
         return bytes(self._start)
 
+    def read_refusal(self) -> dict[str, Any] | None:
+        """Return a document that is over and may be an error: a short one that has no choices."""
+        document = None
+        if self.is_document and len(self._start) <= _LONGEST_REFUSAL:
+            with contextlib.suppress(MalformedDataError):
+                document = read_object(self.document())
+        return None if document is None or document.get("choices") else document
+
+    def read(self, media_type: str) -> dict[str, Any] | None:
+        """Return a document that is over: an answer or an error. None, and failure, for another."""
+        try:
+            document = read_object(self.document())
+        except MalformedDataError:
+            self.failure = self.unexpected(self.kind, media_type)
+            return None
+        choices = document.get("choices")
+        if (choices and isinstance(choices, list | dict)) or read_error(document) is not None:
+            return document
+        self.failure = self.unexpected("JSON that is not a completion", media_type)
+        return None
+
     @property
     def is_blank(self) -> bool:
         return not self._start.strip()
 
     @property
     def says_nothing(self) -> bool:
-        """True for nothing but blanks and comments, as far as the beginning is kept."""
+        """True for blanks, comments and fields of events, as far as the beginning is kept."""
         lines = self._start.removeprefix(BOM).replace(b"\r", b"\n").split(b"\n")
-        return all(not line.strip() or line.startswith(b":") for line in lines)
+        return all(not line.strip() or line.partition(b":")[0] in _FIELDS for line in lines)
 
     @property
     def kind(self) -> str:

@@ -56,6 +56,7 @@ class _Choice:
 
     finished: its last chunk had a finish reason.  ever_finished: some chunk had one.
     spoke: it has said something.  in_deltas: it did so in deltas, not in messages.
+    so_far: a message of it began with everything that was said before.
     """
 
     __slots__ = (
@@ -65,6 +66,7 @@ class _Choice:
         "in_deltas",
         "reasoning",
         "refusal",
+        "so_far",
         "spoke",
         "text",
     )
@@ -78,6 +80,7 @@ class _Choice:
         self.ever_finished = False
         self.spoke = False
         self.in_deltas = False
+        self.so_far = False
 
 
 class Heard:
@@ -218,9 +221,10 @@ def _without_repeats(chunk: ChatChunk, choice: _Choice) -> ChatChunk:
     if choice.in_deltas:
         whole = ends or rest is not None
     elif rest:
-        whole = True
+        whole = choice.so_far = True
     else:
-        whole = rest == "" and ends and event.get("object") == "chat.completion"
+        told = choice.so_far or (ends and event.get("object") == "chat.completion")
+        whole = rest == "" and told
     if not whole:
         return chunk
     return replace(

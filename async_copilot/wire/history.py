@@ -128,7 +128,8 @@ def _is_object(arguments: Any) -> bool:
 
 
 def _is_reasoning(name: str, value: Any) -> bool:
-    return name not in _PLAIN and value not in (None, "", [], {}) and bool(_REASONING.match(name))
+    # An empty text goes back too: a server that demands the field takes no message without it.
+    return name not in _PLAIN and value not in (None, [], {}) and bool(_REASONING.match(name))
 
 
 def _text_of(message: Message, told: list[str]) -> str | None:

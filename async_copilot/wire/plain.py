@@ -125,11 +125,16 @@ class PlainDelta:
             (choice,) = probe["choices"]
             told = (chunk.usage, chunk.model, chunk.provider, chunk.id, probe, choice)
             nothing_else = chunk == ChatChunk(_PROBE, "", "", (), None, 0, *told)
-            if not nothing_else or "message" in choice or read_error(probe) or _adds_up(chunk):
+            delta = choice["delta"]
+            more = "message" in choice or choice.get("text") or delta.get("text")
+            if not nothing_else or more or read_error(probe) or _adds_up(chunk):
                 return None
-            choice["delta"]["content"] = event["choices"][0]["delta"]["content"]
+            delta["content"] = event["choices"][0]["delta"]["content"]
             same = probe == event
-        except (ValueError, LookupError, TypeError, RecursionError, MalformedDataError):
+        except (
+            *(ValueError, LookupError, TypeError, AttributeError),
+            *(RecursionError, MalformedDataError),
+        ):
             return None
         if not same:
             return None

@@ -14,6 +14,7 @@ character, so decoding line by line gives what decoding the whole stream gives.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -55,6 +56,10 @@ class SSEDecoder:
         being read. More raises EventTooLargeError.
     error_field: read the line ``error: X``, which llama.cpp's server has been known to
         send and the specification ignores, as ``event: error`` with X for its data.
+    is_whole: end an event behind its first data line where this is a JSON object, of which
+        is_whole says that it is whole, and another one, or ``[DONE]``, follows. The
+        specification makes one event of both; gateways that end an event by a single line
+        end mean two.
 
     last_event_id: what a client that reconnects sends as ``Last-Event-ID``, "" for none.
     retry: milliseconds to wait before reconnecting, as the stream has last set it; None
@@ -71,6 +76,8 @@ class SSEDecoder:
         "_held",
         "_id",
         "_id_changed",
+        "_is_whole",
+        "_may_be_lone",
         "_retry",
         "_start",
         "_tail",
@@ -80,10 +87,16 @@ class SSEDecoder:
     )
 
     def __init__(
-        self, *, max_event_bytes: int = MAX_EVENT_BYTES, error_field: bool = False
+        self,
+        *,
+        max_event_bytes: int = MAX_EVENT_BYTES,
+        error_field: bool = False,
+        is_whole: Callable[[Bytes], bool] | None = None,
     ) -> None:
         self.max_event_bytes = max_event_bytes
         self._error_field = error_field
+        self._is_whole = is_whole
+        self._may_be_lone = is_whole is not None
         self._start = True  # a BOM may still come
         self._after_cr = False  # the last block ended in CR: an LF belongs to it
         self._tail = bytearray()  # the unfinished line; grows in place, in linear time
@@ -167,13 +180,13 @@ class SSEDecoder:
             if self._held + len(line) > self.max_event_bytes:
                 raise self._too_large(events)
             if not line.startswith(b":"):
-                self._process(line)
+                self._process(line, events)
         tail = 0 if self._start else len(self._tail)
         if tail and self._held + tail > self.max_event_bytes:
             raise self._too_large(events)
         return events
 
-    def _process(self, line: Bytes) -> None:
+    def _process(self, line: Bytes, events: list[ServerSentEvent]) -> None:
         field, value = line, line[:0]
         colon = line.find(b":")
         if colon >= 0:
@@ -183,6 +196,8 @@ class SSEDecoder:
             self._event = field
             field = b"data"
         if field == b"data":
+            if self._data and self._may_be_lone:
+                self._end_lone_line(value, events)
             self._data += value
             self._data += b"\n"
             self._held += len(line) + 1
@@ -194,6 +209,14 @@ class SSEDecoder:
         elif field == b"retry" and value.isdigit() and len(value) < 640:
             # bytes.isdigit() knows ASCII digits only; int() refuses absurd lengths.
             self.retry = self._retry = int(value)
+
+    def _end_lone_line(self, value: Bytes, events: list[ServerSentEvent]) -> None:
+        """Dispatch a first data line that is an event of its own, as the next line shows."""
+        # The first line alone is looked at, or the work would grow faster than the bytes.
+        self._may_be_lone = False
+        goes_on = value.startswith((b"{", b"[DONE]")) and self._data.startswith(b"{")
+        if goes_on and self._is_whole is not None and self._is_whole(self._data):
+            self._dispatch(events)
 
     def _dispatch(self, events: list[ServerSentEvent]) -> None:
         if self._id_changed:
@@ -211,6 +234,7 @@ class SSEDecoder:
             )
             self._data = bytearray()
             self._held = 0
+        self._may_be_lone = self._is_whole is not None
         self._event = b""
         self._retry = None
 

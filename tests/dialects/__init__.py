@@ -6,7 +6,20 @@ that are too large to be read byte by byte.
 
 from __future__ import annotations
 
-from . import azure, field, g4f, gemini, hosted, litellm, llama, ollama, openai, sloppy, vllm
+from . import (
+    azure,
+    field,
+    g4f,
+    gateways,
+    gemini,
+    hosted,
+    litellm,
+    llama,
+    ollama,
+    openai,
+    sloppy,
+    vllm,
+)
 from .row import ANY_ID, Row
 
 __all__ = ["ANY_ID", "LARGE", "TABLE", "Row"]
@@ -27,6 +40,7 @@ TABLE: dict[str, list[Row]] = {
     "Gemini": gemini.ROWS,
     "sloppy": sloppy.ROWS,
     "reported": field.ROWS,
+    "gateways": gateways.ROWS,
 }
 
 LARGE: list[Row] = g4f.LARGE

@@ -139,6 +139,7 @@ ROWS = [
         error=StreamError,
         says="(code 503): Overloaded.",
         code="503",
+        type="UNAVAILABLE",
         **KNOWN,
     ),
     Row(

@@ -101,6 +101,20 @@ FRAMING = [
         chunks=2,
     ),
     Row(
+        claim="events that end in a single line end are events",
+        source="gateways that are read line by line by other clients",
+        body=frames(said("a"), said("b"), ENDS, DONE).replace(b"\n\n", b"\n"),
+        texts=("a", "b"),
+        chunks=3,
+    ),
+    Row(
+        claim="of events that end in a single line end the last one needs no [DONE]",
+        source=SEEN,
+        body=frames(said("a"), said("{"), said("b", finish_reason="stop")).replace(b"\n\n", b"\n"),
+        texts=("a", "{", "b"),
+        chunks=3,
+    ),
+    Row(
         claim="text without its blank line at the end of the body is not lost",
         source=SEEN,
         body=HI + frames(said(" all", finish_reason="stop")).rstrip(),

@@ -33,6 +33,7 @@ from async_copilot import (
     MalformedDataError,
     StreamError,
     TruncatedError,
+    UnexpectedContentError,
 )
 
 HEL, LO = delta("Hel"), delta("lo")
@@ -91,7 +92,9 @@ async def test_a_reply_with_no_end_is_truncated(body: bytes, text: str) -> None:
     assert len(server.requests) == 2, "a truncated answer is not asked for again"
 
 
-@pytest.mark.parametrize("body", [b"", b":\n\n", b"\n: ping\n\n: ping\n\n", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    "body", [b"", b":\n\n", b"\n: ping\n\n: ping\n\n", b"\xef\xbb\xbf", b"data:\n\nid: 1\n\n"]
+)
 async def test_a_body_that_holds_nothing_at_all_is_asked_for_again(body: bytes) -> None:
     """llama-cpp-python answers so to a prompt beyond its context, and servers that restart."""
     whole = sized(HEL + LO + STOP + DONE)
@@ -114,6 +117,9 @@ OVERLOADS = [
     {"error": {"message": "no capacity", "code": "503", "type": "server_error"}},
     {"code": "Throttling.RateQuota", "message": "Requests rate limit exceeded"},
     {"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit exceeded"}},
+    {"error": {"code": 8, "status": "RESOURCE_EXHAUSTED", "message": "no"}},
+    {"choices": [{"index": 0, "delta": {}, "finish_reason": "overloaded"}]},
+    {"choices": [{"index": 0, "delta": {}, "error": {"code": 503, "message": "no"}}]},
 ]
 
 
@@ -131,6 +137,28 @@ async def test_an_overload_told_in_the_first_event_is_asked_again(error: dict[st
     async with FaultServer((sized(first),)) as server:
         given_up = await ask(server, max_retries=1)
     given_up.failed(StreamError, text="", end=End.ERROR, retries=1, status=200)
+
+
+async def test_an_overload_told_in_a_document_is_asked_again() -> None:
+    """Of status 200, in place of a stream or with ``stream=False``."""
+    busy = json_answer(200, {"error": {"code": 503, "message": "overloaded"}})
+    async with FaultServer(busy, busy, (sized(HEL + LO + STOP + DONE),)) as server:
+        outcome = await ask(server, max_retries=2)
+    assert outcome.ended(End.COMPLETE, "Hello").timing.retries == 2
+    async with FaultServer(busy) as server:
+        given_up = await ask(server, max_retries=1)
+    given_up.failed(StreamError, says=["overloaded"], text="", retries=1, status=200)
+    bad = json_answer(200, {"error": {"code": 400, "message": "bad"}})
+    for document in (bad, (sized(b"{half a document"),)):
+        async with FaultServer(document) as server:
+            outcome = await ask(server, max_retries=1)
+        outcome.failed((StreamError, UnexpectedContentError), text="", retries=0)
+
+
+async def test_done_before_anything_was_said_is_told_as_such() -> None:
+    async with FaultServer((sized(delta(None, role="assistant") + DONE),)) as server:
+        outcome = await ask(server)
+    outcome.failed(TruncatedError, says=["[DONE] came after 1 event", "before the first choice"])
 
 
 async def test_an_overload_as_chunks_is_asked_again_too() -> None:
