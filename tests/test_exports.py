@@ -61,7 +61,8 @@ INSIDE = {
         # the wire forms
         *("openai", "azure", "llama", "litellm", "g4f", "completions"),
         # what a request gets
-        *("masking", "cassette", "script_file", "script", "strict", "guard", "demo", "catalogue"),
+        *("masking", "cassette", "script_file", "script", "guard", "demo", "catalogue"),
+        *("strict_words", "strict_messages", "strict_tools", "strict"),
         *("steps", "striking", "plan", "options", "replay", "record", "control"),
         # sockets and files
         *("playback", "recorder", "service", "connections", "thread", "server"),
