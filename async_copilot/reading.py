@@ -269,7 +269,10 @@ class Reading:
     ) -> list[Item]:
         self._check()
         decoder = self._decoder
-        items = decode(block) if block else []
+        if block:
+            items = decode(block)
+        else:  # the end, which is not progress; what was before it may be, see rest()
+            items, decoder.progress = [], False
         if items:
             self._hand_out(told=decoder.progress or type(items[0]) is str)
         if not block or (decoder.ended and not self._asks_again(decoder.failure)):
@@ -329,7 +332,7 @@ class Reading:
         timing, body = self._timing, self._body
         timing.bytes = body.bytes
         timing.chunks = self._decoder.events
-        now = body.arrived - self._started
+        timing.last_chunk = now = body.arrived - self._started
         if timing.last_text is None:
             timing.first_text = now
             if self._observer is not None:

@@ -23,6 +23,7 @@ from async_copilot import (
     RateLimitError,
     Reply,
     RequestInfo,
+    Timeouts,
     TruncatedError,
     content_deltas,
 )
@@ -140,6 +141,27 @@ async def test_a_tool_call_is_a_first_chunk_without_a_text(way: str) -> None:
             pass
     assert reply.timing.first_chunk is not None
     assert reply.timing.first_text is None
+
+
+@pytest.mark.parametrize("way", ["text", "chunks", "batches"])
+@pytest.mark.parametrize("fault", [Stall, Close, Truncate])
+async def test_the_end_of_a_broken_answer_is_not_its_last_chunk(fault: Any, way: str) -> None:
+    answer = FakeAnswer(["a " * 40] * 6, pace=200, fault=fault(after=5))
+    clocks = Timeouts(silence=0.2)
+    async with FakeServer(answer) as server, CopilotClient(base_url=server.url) as client:
+        async with client.stream("Hi", timeouts=clocks) as reply:
+            with pytest.raises(CopilotError):
+                async for _ in reply if way == "text" else getattr(reply, way)():
+                    pass
+        async with client.stream("Hi") as left:
+            async for _ in left:
+                if left.text.count("a") > 100:
+                    break
+    for timing in (reply.timing, left.timing):
+        assert timing.last_text is not None
+        assert timing.last_chunk == timing.last_text
+    assert reply.timing.ended is not None
+    assert fault is not Stall or reply.timing.ended - (reply.timing.last_chunk or 0) > 0.19
 
 
 async def test_a_reply_under_way_has_not_ended_and_one_that_is_over_has() -> None:
