@@ -58,10 +58,11 @@ async def content_deltas(
         finish reason, ``end``. It keeps the text too, which is not kept otherwise.
 
     Yields non-empty str. Raises, before anything is read, InvalidRequestError for options
-    that cannot work, ReplyInUseError for a reply that was filled before, HTTPStatusError
-    for an error status; then everything that iterating a Reply raises. Nothing is sent
-    again. A generator that is left early closes the response as soon as it is closed itself
-    or collected; the ``async with`` around the response does so in any case.
+    that cannot work, ReplyInUseError for a reply that was filled before and for a response
+    that was read before, HTTPStatusError for an error status; then everything that
+    iterating a Reply raises. Nothing is sent again. A generator that is left early closes
+    the response as soon as it is closed itself or collected; the ``async with`` around the
+    response does so in any case.
     """
     reading = response
     if not isinstance(reading, Reading):

@@ -338,10 +338,10 @@ def test_an_option_of_a_conversation_is_checked_when_it_is_given(options: dict[s
         ([{"role": None, "content": "Hi"}], "message 0 has the role None"),
         ([{"role": "", "content": "Hi"}], "message 0 has the role ''"),
         ([{"role": 5, "content": "Hi"}], "message 0 has the role 5"),
-        (None, "messages is a NoneType"),
-        (5, "messages is a int"),
-        (b"Hi", "messages is a bytes"),
-        (["Hi"], "a message is a str"),
+        (None, "messages is of type NoneType"),
+        (5, "messages is of type int"),
+        (b"Hi", "messages is of type bytes"),
+        (["Hi"], "a message is of type str"),
     ],
 )
 async def test_messages_are_checked_when_they_are_given(messages: Any, said: str) -> None:

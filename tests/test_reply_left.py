@@ -207,6 +207,30 @@ async def test_a_response_of_yours_that_is_read_after_its_block(begun: bool) -> 
     assert reply.end is End.CANCELLED
 
 
+async def read_whole(response: aiohttp.ClientResponse) -> None:
+    await response.read()
+
+
+async def read_as_deltas(response: aiohttp.ClientResponse) -> None:
+    assert [text async for text in content_deltas(response)] == WORDS
+
+
+@pytest.mark.parametrize("read", [read_whole, read_as_deltas])
+async def test_a_response_of_yours_that_was_read_before_is_told_as_that(
+    read: Callable[[aiohttp.ClientResponse], Any],
+) -> None:
+    """Not as a server that has cut its answer off."""
+    body = {"messages": [{"role": "user", "content": "Hi"}], "stream": True}
+    async with (
+        FakeServer(FakeAnswer(WORDS)) as server,
+        aiohttp.ClientSession() as session,
+        session.post(f"{server.url}/chat/completions", json=body) as response,
+    ):
+        await read(response)
+        with pytest.raises(ReplyInUseError, match="the body of this response was read before"):
+            await anext(content_deltas(response))
+
+
 class Slow:
     """A source whose second body comes when the reply was left already."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import aiohttp
 from yarl import URL
 
-from ..errors import CopilotError
+from ..errors import CopilotError, Hint, ReplyInUseError
 from .body import Body
 from .clocks import Timeouts, Watchdog
 from .connections import receive_less
@@ -25,10 +25,20 @@ class BorrowedResponse:
 
     async def open(self, replaced: object = None) -> Body:
         if is_answer(self._response.status):
+            self._check_unread()
             connection = getattr(self._response, "connection", None)
             receive_less(connection and connection.transport)
             return Body(self._response, self._clock)
         raise await read_status_error(self._response, self._clock, self._mask())
+
+    def _check_unread(self) -> None:
+        """Raise for a body that was read: else the server would be blamed for an empty one."""
+        content = self._response.content
+        if isinstance(content, aiohttp.StreamReader) and content.total_bytes and content.at_eof():
+            raise ReplyInUseError(
+                "the body of this response was read before",
+                hint=Hint("give an unread response, and read it once"),
+            )
 
     def pause(self, failure: CopilotError, retries: int) -> None:
         """Nothing is sent again: the request was the caller's."""

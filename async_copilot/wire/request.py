@@ -29,7 +29,7 @@ def request_messages(messages: Messages | Iterable[Mapping[str, Any]]) -> list[d
         messages = [messages]
     if not isinstance(messages, Iterable) or isinstance(messages, bytes):
         raise InvalidRequestError(
-            f"messages is a {type(messages).__name__}",
+            f"messages is of type {type(messages).__name__}",
             hint=Hint(
                 "give a str, one message as a dict, or a list of such: "
                 '[{"role": "user", "content": "Hello"}]'
@@ -39,7 +39,7 @@ def request_messages(messages: Messages | Iterable[Mapping[str, Any]]) -> list[d
     for message in listed:
         if not isinstance(message, Mapping):
             raise InvalidRequestError(
-                f"a message is a {type(message).__name__}",
+                f"a message is of type {type(message).__name__}",
                 hint=Hint('each one is a dict such as {"role": "user", "content": "Hello"}'),
             )
     return [dict(message) for message in listed]

@@ -60,13 +60,13 @@ def test_messages_are_copied() -> None:
 
 @pytest.mark.parametrize("messages", [None, 5, b"Hello", object()])
 def test_what_is_no_message_list_cannot_be_sent(messages: Any) -> None:
-    with pytest.raises(InvalidRequestError, match=f"messages is a {type(messages).__name__}"):
+    with pytest.raises(InvalidRequestError, match=f"messages is of type {type(messages).__name__}"):
         request_messages(messages)
 
 
 @pytest.mark.parametrize("message", ["Hello", None, 5, [HELLO]])
 def test_what_is_no_message_in_a_list_cannot_be_sent(message: Any) -> None:
-    with pytest.raises(InvalidRequestError, match=f"a message is a {type(message).__name__}"):
+    with pytest.raises(InvalidRequestError, match=f"a message is of type {type(message).__name__}"):
         request_messages([HELLO, message])
 
 
