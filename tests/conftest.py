@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import inspect
+import os
 import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -24,6 +25,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("no_cov", default=False):
         for item in items:
             item.own_markers = [mark for mark in item.own_markers if mark.name != "no_cover"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """The whole suite runs on all cores (four at most) if pytest-xdist is there; a part in here.
+
+    So does what is watched or measured, and all of it with ``-n 0``.
+    """
+    option, given = config.option, config.invocation_params.args
+    part = config.args_source is not pytest.Config.ArgsSource.TESTPATHS or option.keyword
+    part = part or option.lf or any(str(argument).startswith("-m") for argument in given)
+    watched = option.capture == "no" or option.usepdb or config.getoption("cov_source", None)
+    worker = hasattr(config, "workerinput")
+    if not (part or watched or worker) and getattr(option, "numprocesses", 0) is None:
+        option.numprocesses = min(4, os.cpu_count() or 1)
 
 
 def pytest_configure() -> None:

@@ -18,4 +18,4 @@ settings.load_profile("suite")
 
 def examples(count: int) -> settings:
     """The settings of a property that the gate tries with so many examples."""
-    return settings(max_examples=max(1, count * settings.default.max_examples // 100))
+    return settings(max_examples=max(1, count * settings().max_examples // 100))
