@@ -60,8 +60,8 @@ class Conversation:
         to 0.4.9.0 remember by the id, later ones by the object. Where the server may not
         know the history, the message begins with the system prompt and the transcript
         (``User: …``, ``Assistant: …``), and no object is sent: after a provider that gave
-        none, another provider, an answer from another conversation, a first turn that was
-        left, an object that the server refused, undo() and trim().
+        none, another provider or model, an answer from another conversation, a first turn
+        that was left, an object that the server refused, undo() and trim().
     memory="client" (any other server): sends the system prompt and the whole history,
         and none of g4f's own fields.
 

@@ -87,5 +87,7 @@ def server_turn(
 
 
 def place_of(provider: Any, model: Any) -> str:
-    """Return who is asked: a provider, or the one that g4f chooses for a model."""
-    return provider if provider and isinstance(provider, str) else f"model={model or ''}"
+    """Return who is asked: a provider for a model, or the one that g4f chooses for it."""
+    if not provider or not isinstance(provider, str):
+        return f"model={model or ''}"
+    return f"{provider} model={model}" if model else provider

@@ -99,6 +99,19 @@ async def test_a_provider_that_the_caller_changes_is_told_the_history() -> None:
     assert server.requests[4]["messages"][0]["content"].startswith("User: one\nAssistant: a\n")
 
 
+async def test_a_model_that_the_caller_changes_is_told_the_history() -> None:
+    """Some providers begin another conversation for another model, and say nothing."""
+    answers = [stream("a", provider="P", conversation=named("x"))]
+    async with WireServer(answers) as server, client(server) as copilot:
+        chat = await talked(copilot, "one", "two", provider="P")
+        chat.model = "large"
+        assert (await chat.ask("three")).remembered is True
+        await chat.ask("four")
+    handles = [request.get("conversation") for request in server.requests]
+    assert handles == [None, named("x"), None, named("x")]
+    assert server.requests[2]["messages"][0]["content"].count("User: ") == 3
+
+
 async def test_a_first_answer_that_was_left_is_told_with_the_next_turn() -> None:
     whole = stream("Hello", provider="P", conversation=named("x"))
     answers = [stream("Hel", "lo", finish=None, provider="P"), whole]
@@ -207,8 +220,8 @@ async def test_a_handle_of_ones_own_is_gone_on_with() -> None:
 
 
 async def test_an_empty_handle_is_none() -> None:
-    """g4f takes it for none, and begins a new conversation."""
-    answers = [stream("a", provider="P", conversation={})]
+    """g4f takes it for none, and begins a new conversation; so it does without its id."""
+    answers = [stream("a", provider="P", conversation={"conversation_id": None, "n": 1})]
     async with WireServer(answers) as server, client(server) as copilot:
         chat = await talked(copilot, "one", provider="P")
         assert chat.handle is None

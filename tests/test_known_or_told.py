@@ -5,6 +5,7 @@ The same rows run against real g4f servers in ``interop/test_g4f_kinds.py``.
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import warnings
@@ -105,6 +106,20 @@ async def provider_changed(on: Place, chat: Conversation, name: str) -> Conversa
     return chat
 
 
+async def model_changed(on: Place, chat: Conversation, name: str) -> Conversation:
+    await chat.ask(f"I am {name}.")
+    chat.model = "large"
+    await chat.ask("Hi", model="small")
+    return chat
+
+
+async def turn_taken_back(on: Place, chat: Conversation, name: str) -> Conversation:
+    await chat.ask(f"I am {name}.")
+    await chat.ask("Forget it.")
+    chat.undo()
+    return copy.copy(chat)
+
+
 async def client_restarted(on: Place, chat: Conversation, name: str) -> Conversation:
     await chat.ask(f"I am {name}.")
     return Conversation.from_dict(on.client, json.loads(json.dumps(chat.to_dict())))
@@ -118,7 +133,7 @@ async def server_restarted(on: Place, chat: Conversation, name: str) -> Conversa
 
 BEFORES: dict[str, Before] = {before.__name__: before for before in (
     plain, more_turns, first_stopped, later_stopped, later_failed, provider_changed,
-    client_restarted, server_restarted,
+    model_changed, turn_taken_back, client_restarted, server_restarted,
 )}  # fmt: skip
 
 

@@ -18,17 +18,21 @@ import orjson
 from .copies import copied
 from .sse import Bytes
 
-__all__ = ["Handle", "handle_from", "kept", "same_conversation"]
+__all__ = ["Handle", "handle_from", "kept", "names_one", "same_conversation"]
 
 # The strings of a JSON text, and the marks that give it its shape.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[][{},:]', re.DOTALL)
 
 # Names under which g4f's providers keep the id of a conversation: Copilot, OpenaiChat, Grok,
-# Gemini, OperaAria; HuggingChat; Qwen, HailuoAI, DeepSeek; Perplexity; AgentTools; the spaces.
+# Gemini, OperaAria, BraveSearch; HuggingChat; Qwen, GLM, HailuoAI; DeepSeek; Perplexity; Arena;
+# AgentTools; the spaces; Yupp.
 _CONVERSATION = re.compile(
-    r"(conversation|chat|thread|(frontend_?)?context)_?(uu)?id|(session|agent)_?(id|hash|session)",
+    r"(?!.*(?:message|parent|request|response|user|visitor))"
+    r"(?:.*(?:conversation|chat|thread|context|session)_?(?:uu)?id"
+    r"|(?:session|agent)_?(?:hash|session)|url_uuid)",
     re.IGNORECASE,
 )
+_DEPTH = 3  # HuggingChat's is the deepest: models, one of them, its conversationId
 
 
 class Handle(dict[str, Any]):
@@ -117,7 +121,38 @@ def same_conversation(
     if provider is not None and isinstance(received.get(provider), Mapping):
         inner = sent.get(provider)
         return isinstance(inner, Mapping) and same_conversation(inner, received[provider], None)
-    ids = [name for name in sent if name in received and _CONVERSATION.fullmatch(name)]
-    if ids:
-        return all(sent[name] == received[name] for name in ids)
-    return True if sent == received else None
+    ids, now = _ids(sent), _ids(received)
+    if both := ids.keys() & now.keys():
+        return all(ids[path] == now[path] for path in both)
+    # Yqcloud's has no id but the whole history, which grows.
+    grows = any(
+        isinstance(value, list) and _begins(received.get(name), value)
+        for name, value in sent.items()
+    )
+    return True if grows or sent == received else None
+
+
+def _begins(longer: Any, list_: list[Any]) -> bool:
+    return isinstance(longer, list) and bool(list_) and longer[: len(list_)] == list_
+
+
+def _ids(handle: Mapping[str, Any], path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return what in a handle names a conversation, by where it stands."""
+    found: dict[tuple[str, ...], Any] = {}
+    for name, value in handle.items():
+        if isinstance(value, Mapping) and len(path) < _DEPTH:
+            found |= _ids(value, (*path, name))
+        elif value not in (None, "") and _CONVERSATION.fullmatch(name):
+            found[*path, name] = value
+    return found
+
+
+def names_one(handle: Mapping[str, Any] | None) -> bool:
+    """True for a handle that a conversation can be gone on with.
+
+    False for an empty one, and for one whose ids are all empty, as ChatGPT's are where it
+    could not read them off its page: the next turn would begin another conversation.
+    """
+    if not handle:
+        return False
+    return bool(_ids(handle)) or not any(map(_CONVERSATION.fullmatch, handle))

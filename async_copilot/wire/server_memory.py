@@ -22,7 +22,7 @@ from ..errors import (
     HTTPStatusError,
     StreamError,
 )
-from .handle import kept, same_conversation
+from .handle import kept, names_one, same_conversation
 from .history import Message
 from .transcript import with_transcript
 
@@ -51,7 +51,7 @@ _REFUSALS = frozenset({400, 404, 409, 410, 422, 500})
 
 
 class Answered(Protocol):
-    """What must be known of an answer; an empty conversation object is none to g4f."""
+    """What must be known of an answer."""
 
     @property
     def conversation(self) -> dict[str, Any] | None: ...
@@ -84,7 +84,8 @@ class ServerMemory:
     """The state of one conversation at its server.
 
     handle: the last ``conversation`` object that came, opaque; sent back while begun.
-    place: the provider that the caller asked for it; a handle serves no other one.
+    place: the provider that the caller asked for it, and the model: a handle serves no other
+        provider, and some begin a new conversation for another model (HuggingChat, Cohere's).
     answered: the provider that the server named, None for releases that name none.
     system: the system prompt that the server got.
     known: so many messages of the history, from the start, are in its conversation.
@@ -142,7 +143,7 @@ class ServerMemory:
     @property
     def _by_id(self) -> bool:
         """True where the server may know the conversation by its id alone."""
-        return self._tells_nothing and self.place in _KEPT_BY_ID
+        return self._tells_nothing and self.place.partition(" model=")[0] in _KEPT_BY_ID
 
     @property
     def _tells_nothing(self) -> bool:
@@ -162,33 +163,36 @@ class ServerMemory:
         known: the length of the history, this turn among it.
         None for the first turn, and where no release tells.
         """
-        remembered = self._remembered(asked, answer)
+        given = answer.conversation if names_one(answer.conversation) else None
+        remembered = self._remembered(asked, answer, given)
         if remembered is False and not asked.told:
             # Another provider of a pool may answer each time: trust no handle any more.
             self.pool = self.pool or self._other_provider(asked, answer)
             self.give_up()
-            self.handle = kept(answer.conversation) or self.handle
+            self.handle = kept(given) or self.handle
             return False
-        self.pool = (self.pool and asked.place == self.place) or _keyed(answer)
-        if asked.told or answer.conversation:
-            self.handle = kept(answer.conversation) or None
+        self.pool = (self.pool and asked.place == self.place) or _keyed(given, answer.provider)
+        if asked.told or given is not None:
+            self.handle = kept(given)
         self.place, self.answered, self.system = asked.place, answer.provider, asked.system
         self.known, self.begun, self.doubted = known, True, False
         return remembered
 
-    def _remembered(self, asked: Asked, answer: Answered) -> bool | None:
+    def _remembered(
+        self, asked: Asked, answer: Answered, given: dict[str, Any] | None
+    ) -> bool | None:
         if asked.told:
             return None if asked.first else asked.known
-        if answer.provider is None and not answer.conversation:
+        if answer.provider is None and given is None:
             return None  # a release that tells nothing
         if self._other_provider(asked, answer):
             return False
         if asked.handle is None:
             # It went on by id, and now it names a provider: a release that knows no ids.
             return None if answer.provider is None else False
-        if not answer.conversation:
+        if given is None:
             return True  # the provider took its own handle, and began no other conversation
-        return same_conversation(asked.handle, answer.conversation, answer.provider)
+        return same_conversation(asked.handle, given, answer.provider)
 
     def _other_provider(self, asked: Asked, answer: Answered) -> bool:
         return None not in (self.answered, answer.provider) and (
@@ -243,7 +247,6 @@ def refuses(error: CopilotError, *, said: bool) -> bool:
     return isinstance(error, HTTPStatusError) and error.status in _REFUSALS
 
 
-def _keyed(answer: Answered) -> bool:
+def _keyed(handle: dict[str, Any] | None, provider: str | None) -> bool:
     """True for a handle that a pool of providers gave: it holds one for each, by name."""
-    handle, provider = answer.conversation, answer.provider
     return handle is not None and isinstance(handle.get(provider or ""), Mapping)

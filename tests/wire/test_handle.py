@@ -11,7 +11,7 @@ from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_copilot.wire.handle import Handle, handle_from, same_conversation
+from async_copilot.wire.handle import Handle, handle_from, names_one, same_conversation
 from async_copilot.wire.objects import read_object
 from async_copilot.wire.request import request_body
 
@@ -91,6 +91,31 @@ def test_a_request_carries_the_text_of_the_handle(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "names"),
+    [
+        ({"conversation_id": "a"}, True),
+        ({"cursor": None}, True),
+        ({"conversation_id": None, "chat_id": "a"}, True),
+        ({"models": {"m": {"conversationId": "a"}}}, True),
+        ({"conversation_id": None, "message_id": "a"}, False),
+        ({"chat_id": "", "model": "m"}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_a_handle_without_its_id_is_none(value: dict[str, Any] | None, names: bool) -> None:
+    assert names_one(value) is names
+
+
+def test_a_deep_handle_is_looked_at_near_its_top() -> None:
+    deep: dict[str, Any] = {"conversation_id": "a"}
+    for _ in range(990):
+        deep = {"x": deep}
+    assert names_one(deep)
+    assert same_conversation(deep, {"x": {"conversation_id": "a"}}, None) is None
+
+
+@pytest.mark.parametrize(
     ("sent", "received", "same"),
     [
         ({"conversation_id": "a", "n": 1}, {"conversation_id": "a", "n": 2}, True),
@@ -105,6 +130,24 @@ def test_a_request_carries_the_text_of_the_handle(raw: str) -> None:
         ({"A": {"conversation_id": "a"}}, {"A": {"conversation_id": "a"}, "B": {}}, True),
         ({"A": {"conversation_id": "a"}}, {"A": {"conversation_id": "b"}}, False),
         ({"B": {"conversation_id": "a"}}, {"A": {"conversation_id": "a"}}, False),
+        ({"chat_session_id": "a", "n": 1}, {"chat_session_id": "a", "n": 2}, True),  # DeepSeek
+        ({"evaluationSessionId": "a"}, {"evaluationSessionId": "b"}, False),  # Arena
+        ({"url_uuid": "a"}, {"url_uuid": "b"}, False),  # Yupp
+        (
+            {"models": {"m": {"conversationId": "a", "messageId": "x"}}},  # HuggingChat
+            {"models": {"m": {"conversationId": "a", "messageId": "y"}}},
+            True,
+        ),
+        (
+            {"models": {"m": {"conversationId": "a", "messageId": "x"}}},
+            {"models": {"m": {"conversationId": "b", "messageId": "x"}}},
+            False,
+        ),
+        ({"userId": "u", "history": [1]}, {"userId": "v", "history": [1, 2]}, True),  # Yqcloud
+        ({"history": [1, 2]}, {"history": [3]}, None),
+        ({"history": []}, {"history": [3]}, None),
+        ({"conversation_id": None, "n": 1}, {"conversation_id": "a", "n": 1}, None),
+        ({"message_id": "a", "user_session_id": "a"}, {"message_id": "b"}, None),
     ],
 )
 def test_two_handles_mean_one_conversation_where_its_id_says_so(

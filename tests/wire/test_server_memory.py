@@ -76,7 +76,8 @@ def test_the_second_turn_is_the_message_or_the_transcript(
 
 
 @pytest.mark.parametrize(
-    ("place", "system"), [("Other", None), ("model=m", None), ("Copilot", "Be kind.")]
+    ("place", "system"),
+    [("Other", None), ("model=m", None), ("Copilot model=m", None), ("Copilot", "Be kind.")],
 )
 @pytest.mark.parametrize("first", [COPILOT, OLD])
 def test_another_provider_or_system_prompt_is_told_the_history(
@@ -91,9 +92,10 @@ def test_another_provider_or_system_prompt_is_told_the_history(
 
 
 def test_by_id_alone_only_those_are_believed_that_keep_it() -> None:
-    memory = ServerMemory()
-    memory.learn(ask(memory, 0, "Llama"), OLD, known=2)
-    assert ask(memory, 1, "Llama").message["content"] == TRANSCRIPT
+    for place, content in [("Llama", TRANSCRIPT), ("Copilot model=m", "new"), ("", TRANSCRIPT)]:
+        memory = ServerMemory()
+        memory.learn(ask(memory, 0, place), OLD, known=2)
+        assert ask(memory, 1, place).message["content"] == content
 
 
 def test_what_came_after_the_servers_conversation_is_told_with_its_handle() -> None:
