@@ -42,8 +42,9 @@ def fake_chat_server(request: pytest.FixtureRequest) -> type[FakeServer]:
 
     A test that anyio runs under trio is skipped: the server needs asyncio's event loop.
     """
-    if "anyio_backend_name" in request.fixturenames:
-        backend = request.getfixturevalue("anyio_backend_name")
+    if "anyio_backend" in request.fixturenames:  # every test that is anyio's has it
+        given = request.getfixturevalue("anyio_backend")
+        backend = given if isinstance(given, str) else given[0]  # or with its options
         if backend != "asyncio":
             pytest.skip(f"FakeServer runs in asyncio, not in {backend}: use fake_chat_server_sync")
     return _fake_server()

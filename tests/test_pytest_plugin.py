@@ -72,11 +72,12 @@ def test_a_wrong_url_fails_its_test(fake_openai):
 TRIO = """
 import pytest
 
-@pytest.fixture(params=["asyncio", "trio"])
-def anyio_backend_name(request):  # as anyio has it
+@pytest.fixture(params=["asyncio", "trio", ("asyncio", {"debug": True}), ("trio", {})])
+def anyio_backend(request):  # as anyio has it
     return request.param
 
-def test_it(anyio_backend_name, fake_chat_server):
+@pytest.mark.usefixtures("anyio_backend")  # as anyio does with tests marked as its own
+def test_it(fake_chat_server):
     assert fake_chat_server("Hello") is not None
 """
 
@@ -122,7 +123,7 @@ def test_what_was_not_expected_fails_the_test_at_its_end(tmp_path: Path) -> None
 
 def test_under_trio_the_asynchronous_fixture_is_a_clear_skip(tmp_path: Path) -> None:
     out = pytest_run(tmp_path, TRIO, "-rs")
-    assert "1 passed, 1 skipped" in out
+    assert "2 passed, 2 skipped" in out
     assert "FakeServer runs in asyncio, not in trio: use fake_chat_server_sync" in out
 
 

@@ -44,9 +44,13 @@ class Catalogue:
             return 200, page
         if (asked := _MODELS.fullmatch(path)) is None:
             return None
-        if asked[1] is None:
+        name = asked[1]
+        if name is None:
             return 200, {"object": "list", "data": [_model(name) for name in self._models]}
-        return (200, _model(asked[1])) if asked[1] in self._models else None
+        if name in self._models:
+            return 200, _model(name)
+        error = self._dialect.error_object(f"The model '{name}' does not exist", 404)
+        return 404, {"error": error}
 
     def embeddings(self, path: str, body: Any) -> Page | None:
         """What a POST of this JSON to this path is answered with, where it wants embeddings.

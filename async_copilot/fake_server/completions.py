@@ -1,7 +1,7 @@
 """The older ``/v1/completions``: a prompt in, its text out. No I/O.
 
 The script answers it as it answers a chat; of the answer this form can carry the content, the
-finish reason and the usage.
+finish reason and the usage. What it cannot carry it refuses.
 """
 
 from __future__ import annotations
@@ -16,8 +16,16 @@ from .openai import ChoiceDelta, OpenAI, Part
 __all__ = ["Completions"]
 
 
+_LACKING = ("echo", "logprobs", "suffix", "best_of")
+
+
 class Completions(OpenAI):
     """The form of a text completion."""
+
+    def lacks(self, body: Mapping[str, Any]) -> str | None:
+        """Why this request cannot be answered; None where it can."""
+        lacking = next((name for name in _LACKING if body.get(name) not in (None, False)), None)
+        return lacking and f"the text completions of this fake server have no {lacking!r}"
 
     def parts(self, answer: FakeAnswer, envelope: Envelope, choice: int) -> Iterator[Part]:
         return (("content", piece) for piece in pieces_of(self.content(answer, choice)))

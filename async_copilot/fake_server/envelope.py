@@ -83,7 +83,8 @@ def envelope_of(
     body, said = request.body, answer or _SILENT
     options, number = body.get("stream_options"), body.get("n")
     asked = number if type(number) is int and 1 <= number <= 128 else 1
-    made_up = f"chatcmpl-{uuid4().hex[:28]}"
+    kind = "chatcmpl" if request.is_chat else "cmpl"
+    made_up = f"{kind}-{uuid4().hex[:28]}"
     return Envelope(
         id=made_up if said.id is None else said.id,
         created=int(time.time()) if said.created is None else said.created,
@@ -93,7 +94,7 @@ def envelope_of(
         include_usage=isinstance(options, dict) and options.get("include_usage") is True,
         prompt_tokens=_prompt_tokens(body),
         conversation_id=request.conversation_id,
-        choices=len(said.choices) or asked,
+        choices=len(said.choices) or asked * _prompts(request),
         first_call=first_call,
         extra=dict(said.extra),
         logprobs=_logprobs(body, said),
@@ -101,6 +102,14 @@ def envelope_of(
 
 
 _SILENT = FakeAnswer()
+
+
+def _prompts(request: Request) -> int:
+    """How many prompts an older text completion has: each is answered for itself."""
+    prompt = request.body.get("prompt")
+    if request.is_chat or not isinstance(prompt, list):
+        return 1
+    return max(1, sum(isinstance(one, str | list) for one in prompt))
 
 
 def _logprobs(body: Mapping[str, Any], answer: FakeAnswer) -> Logprobs | None:

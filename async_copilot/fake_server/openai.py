@@ -260,6 +260,7 @@ class OpenAI:
         """What an error says for which the script has no words."""
         model = envelope.model
         return {
+            401: "Incorrect API key provided.",
             404: f"The model `{model}` does not exist or you do not have access to it.",
             429: f"Rate limit reached for {model}. Please try again in 20s.",
             500: "The server had an error while processing your request. Sorry about that!",

@@ -206,6 +206,8 @@ class _Plan(Striking):
         given = {} if wait is None else {"Retry-After": _wait(wait)}
         given |= self.answer.headers
         own = {"Content-Type": content_type} | self.dialect.headers(self.envelope)
+        if self.answer.status == 429:  # nothing remains of what is limited
+            own |= {name: "0" for name in own if "ratelimit-remaining" in name}
         replaced = {name.lower() for name in given}
         kept = {name: own[name] for name in own if name.lower() not in replaced}
         return [*(kept | given).items()]

@@ -43,7 +43,7 @@ from .strict import refusal_of
 __all__ = ["Service"]
 
 _LOG = logging.getLogger("async_copilot.fake_server")
-_COMPLETIONS = re.compile(r"/v1/completions/?")
+_COMPLETIONS = re.compile(r"(?:/v1|/openai/v1|/openai/deployments/[^/]+)/completions/?")
 _RESPONSES = re.compile(r"(?:/v1|/openai/v1|/openai|/api/[^/]+)?/responses(?:/.*)?")
 _JSON = {"Content-Type": "application/json"}
 # Where nothing has come for so long a client that sends its body in pieces is believed dead.
@@ -232,6 +232,9 @@ class Service:
         if problem := problem_of(request):
             status, body = dialect.refused(problem, envelope)
             return FakeAnswer(status=status, headers=_JSON, body=body)
+        if isinstance(dialect, Completions) and (lacks := dialect.lacks(request.body)):
+            self.record.missed(f"{request.method} {request.path}: {lacks}")
+            return FakeAnswer(status=400, error=lacks)
         refused = refusal_of(request.body) if self._options.strict and request.is_chat else None
         if refused is not None:
             return FakeAnswer(status=400, error=refused)
@@ -306,10 +309,13 @@ class Service:
         if _RESPONSES.fullmatch(path):
             told = f"This fake server has no Responses API ({method} {path})"
             return self._unexpected(http, 404, f"{told}: use Chat Completions.")
-        self.record.missed(f"{method} {path}: the server has no such URL")
         if dialect.chat_path(path, http.query_string):
+            self.record.missed(f"{method} {path}: the method must be POST")
             body, headers = dialect.wrong_method(method, path), {"Allow": "POST"}
             return web.Response(status=405, body=body, headers=_JSON | headers)
+        lacks = "an api-version" if dialect.chat_path(path, "api-version=") else ""
+        why = f"the URL needs {lacks}" if lacks else "the server has no such URL"
+        self.record.missed(f"{method} {path}: {why}")
         return web.Response(status=404, body=dialect.wrong_url(method, path), headers=_JSON)
 
     def _unexpected(self, http: web.BaseRequest, status: int, message: str) -> web.Response:

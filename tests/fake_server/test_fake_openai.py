@@ -376,6 +376,48 @@ async def test_older_completions_answer_a_prompt() -> None:
         assert (await post(server, {"prompt": 3}, path="/completions"))[0] == 400
 
 
+async def test_each_prompt_of_a_text_completion_has_its_choices() -> None:
+    async with FakeServer("Hi", dialect="azure") as server:
+        asked = {"prompt": ["a", "b"], "n": 2}
+        whole = json.loads((await post(server, asked, path="/completions"))[2])
+        assert [choice["index"] for choice in whole["choices"]] == [0, 1, 2, 3]
+        assert whole["id"].startswith("cmpl-")
+        tokens = {"prompt": [1, 2]}
+        whole = json.loads((await post(server, tokens, path="/completions"))[2])
+        assert len(whole["choices"]) == 1
+
+
+async def test_what_a_text_completion_cannot_carry_is_refused_and_told() -> None:
+    async with FakeServer("Hi", dialect="openai", check=False) as server:
+        status, _, body = await post(server, {"prompt": "a", "echo": True}, path="/completions")
+        assert (status, server.unexpected[0][-9:]) == (400, "no 'echo'")
+        assert json.loads(body)["error"]["message"].endswith("have no 'echo'")
+
+
+async def test_an_unknown_model_is_told_as_that() -> None:
+    async with FakeServer(dialect="openai", models=["a"]) as server:
+        status, body = await get(server, "/models/b")
+        assert (status, json.loads(body)["error"]["code"]) == (404, "model_not_found")
+
+
+async def test_what_is_wrong_with_a_request_is_told_as_that() -> None:
+    async with FakeServer(dialect="azure", check=False) as server:
+        await get(server, "/chat/completions")
+        server.url = server.origin
+        await post(server, path="/openai/deployments/d/chat/completions")
+        assert [one.partition(": ")[2] for one in server.unexpected] == [
+            "the method must be POST",
+            "the URL needs an api-version",
+        ]
+
+
+async def test_a_limit_that_is_reached_leaves_nothing() -> None:
+    async with FakeServer(FakeAnswer(status=429), dialect="openai") as server:
+        _, headers, _ = await post(server)
+    assert headers["x-ratelimit-remaining-requests"] == "0"
+    assert headers["x-ratelimit-limit-requests"] != "0"
+
+
 async def test_an_empty_text_completion_ends_too() -> None:
     async with FakeServer("", dialect="openai") as server:
         _, _, stream = await post(server, {"prompt": "Hi", "stream": True}, path="/completions")
