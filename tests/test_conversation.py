@@ -513,7 +513,7 @@ async def test_one_turn_at_a_time() -> None:
     assert [message["content"] for message in chat.history] == ["one", "Hello", "three", "Hello"]
 
 
-async def test_what_is_no_message_is_refused_and_the_next_turn_may_begin() -> None:
+async def test_what_is_not_a_message_is_refused_and_another_turn_may_begin() -> None:
     async with talk([stream("a")]) as server, client(server) as copilot:
         chat = copilot.conversation()
         for wrong in (5, None, [5]):

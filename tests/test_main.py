@@ -86,7 +86,7 @@ def test_with_json_a_wrong_command_line_has_its_summary_too(
 
 
 @pytest.mark.parametrize("option", ["--help", "--json --bogus"])
-def test_text_into_a_closed_pipe_is_no_traceback(option: str) -> None:
+def test_text_into_a_closed_pipe_gives_no_traceback(option: str) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     done = subprocess.run(  # noqa: S603, PLW1510  # our own module, and any status

@@ -116,13 +116,13 @@ def test_detail_is_sent_where_given() -> None:
         ({"path": b"a.png"}, "path is a bytes"),
     ],
 )
-def test_anything_else_is_no_image(options: dict[str, Any], why: str) -> None:
+def test_anything_else_is_not_an_image(options: dict[str, Any], why: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
         image_part(**options)
     assert why in str(caught.value)
 
 
-def test_what_cannot_be_read_is_no_image(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_not_an_image(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     os.mkfifo(tmp_path / "pipe")  # opening it would wait for a writer
     for name, why in (

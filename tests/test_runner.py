@@ -178,7 +178,7 @@ async def test_a_turn_that_fails_is_the_last_one() -> None:
     assert len(server.requests) == 2
 
 
-async def test_no_turns_are_no_trouble() -> None:
+async def test_a_run_of_no_turns_returns_no_replies() -> None:
     written: list[str] = []
     async with CopilotClient() as client:
         assert await run_turns(client.conversation(), [], writing(written.append)) == []

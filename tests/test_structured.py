@@ -133,7 +133,7 @@ async def test_a_class_that_has_no_schema_after_all_is_refused() -> None:
         *({}, {"name": "x", "schema": SCHEMA}, {"type": 5}),
     ],
 )
-async def test_what_is_no_format_is_refused(wrong: Any) -> None:
+async def test_what_is_not_a_format_is_refused(wrong: Any) -> None:
     async with FakeServer() as server, CopilotClient(base_url=server.url) as client:
         with pytest.raises(InvalidRequestError, match="model_json_schema"):
             client.stream("Hi", response_format=wrong)

@@ -111,7 +111,7 @@ def test_a_reader_that_left_does_not_stop_a_retry_but_the_text_after_it() -> Non
         assert len(server.requests) == 2
 
 
-def test_a_version_that_nobody_reads_is_no_traceback() -> None:
+def test_a_version_that_nobody_reads_gives_no_traceback() -> None:
     reader, writer = os.pipe()
     os.close(reader)
     with started("--version", stdout=writer) as process:
@@ -195,7 +195,7 @@ def test_a_dash_is_the_message_on_stdin() -> None:
     assert texts == ["Hi", "gr\ufffdn"]
 
 
-def test_an_empty_pipe_adds_nothing_and_is_no_message() -> None:
+def test_an_empty_pipe_adds_nothing_and_is_not_a_message() -> None:
     with served("Hello") as server:
         assert console("Hi", "--url", server.url, input="\n").returncode == 0
         assert [request.text for request in server.requests] == ["Hi"]

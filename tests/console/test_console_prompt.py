@@ -26,7 +26,7 @@ def test_where_nobody_can_tell_no_more_lines_wait(monkeypatch: pytest.MonkeyPatc
     assert not chat_prompt._more_is_there(0)
 
 
-def test_lines_come_one_by_one_from_what_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_come_one_by_one_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("one\r\n\ntwo\\\nthree"))
     prompt = ChatPrompt()
     assert [prompt.read() for _ in range(5)] == ["one", "", "two\\", "three", None]

@@ -149,7 +149,7 @@ def test_binary_data_is_refused(name: str, given: list[str]) -> None:
     assert done.stderr.startswith("async-copilot: stdin holds binary data")
 
 
-def test_text_of_another_encoding_is_no_binary_data() -> None:
+def test_text_of_another_encoding_is_not_binary_data() -> None:
     told: list[str] = []
     assert decoded(b"gr\xfcn", "stdin", told.append, fallback="latin-1") == "grün"
     assert decoded(b"\x1b[1mbold\x1b[0m\n", "stdin", told.append) == "\x1b[1mbold\x1b[0m\n"

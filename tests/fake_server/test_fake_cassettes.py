@@ -132,7 +132,7 @@ WRONG += [
 
 
 @pytest.mark.parametrize(("text", "words"), WRONG, ids=[words for _, words in WRONG])
-def test_a_file_that_is_no_cassette_is_told_with_its_line(
+def test_a_file_that_is_not_a_cassette_is_told_with_its_line(
     tmp_path: Path, text: str, words: str
 ) -> None:
     file = tmp_path / "wrong.cassette"
@@ -393,7 +393,7 @@ async def test_before_the_headers_a_fault_needs_no_stream(tmp_path: Path) -> Non
         assert await raw_bytes(server) == b""
 
 
-async def test_a_body_that_is_no_stream_breaks_in_its_middle(tmp_path: Path) -> None:
+async def test_a_body_that_is_not_a_stream_breaks_in_its_middle(tmp_path: Path) -> None:
     headers = (("Content-Type", "application/json"), ("Content-Length", "4"))
     file = written(tmp_path, take_of((0.0, b"1234"), headers=headers))
     async with FakeServer(Cassette(file, fault=Close())) as server:

@@ -177,7 +177,7 @@ def test_an_option_is_not_told_as_a_fault_of_the_script(
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 70])
-def test_a_host_that_is_no_name_is_one_sentence(
+def test_a_host_that_is_not_a_name_is_one_sentence(
     capsys: pytest.CaptureFixture[str], host: str
 ) -> None:
     assert main(["--host", host, "--port", "0"]) == 1

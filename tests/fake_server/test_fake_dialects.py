@@ -115,7 +115,7 @@ async def test_a_g4f_error_is_that_of_the_recording(
          b'"message":"Input should be a valid list","type":"list_type"}]}')),
     ],
 )  # fmt: skip
-async def test_what_is_no_chat_request_is_a_422_of_g4f(sent: bytes, recorded: bytes) -> None:
+async def test_what_is_not_a_chat_request_is_a_422_of_g4f(sent: bytes, recorded: bytes) -> None:
     async with FakeServer("Hello") as server:
         status, _, body = await post(server, sent)
     assert (status, body) == (422, recorded)

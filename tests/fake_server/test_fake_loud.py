@@ -294,7 +294,7 @@ def test_a_value_that_cannot_be_meant_is_refused(make: Callable[[], Any], words:
         make()
 
 
-def test_what_is_no_script_is_refused() -> None:
+def test_what_is_not_a_script_is_refused() -> None:
     with pytest.raises(TypeError, match="the script must be answers or a function, not 5"):
         FakeServer(5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="not the class"):

@@ -306,7 +306,7 @@ def test_providers_that_cannot_be_are_refused(make: Any, words: str) -> None:
         make()
 
 
-async def test_a_failure_is_no_turn_of_the_script() -> None:
+async def test_a_failure_is_not_a_turn_of_the_script() -> None:
     script = FakeServer(["one"], providers=[FakeProvider("A", raises="OSError"), FakeProvider("B")])
     async with script as server:
         assert (await say(server, "Hi", provider="A"))[0] == 500

@@ -105,7 +105,7 @@ def test_a_very_long_script_takes_time_by_its_length() -> None:
     assert len(asked) == 5000
 
 
-def test_what_is_no_answer_is_refused_before_the_first_request() -> None:
+def test_what_is_not_an_answer_is_refused_before_any_request() -> None:
     with pytest.raises(TypeError, match="answer 2 must be a str, a FakeAnswer or an object, not 3"):
         answers_of(["a", 3])
 

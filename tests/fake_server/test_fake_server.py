@@ -301,7 +301,7 @@ async def test_until_believes_its_condition_at_the_end() -> None:
         await server.until(lambda: time.monotonic() - start > 0.03, within=0.05)
 
 
-async def test_until_says_what_was_seen_when_it_waits_in_vain() -> None:
+async def test_until_says_what_was_seen_when_it_gives_up() -> None:
     async with FakeServer("Hello") as server:
         await post(server)
         with pytest.raises(TimeoutError, match=r"not within 0.05 s; the server saw 1 request"):

@@ -80,7 +80,7 @@ async def test_a_close_delimited_body_cut_by_fin_is_truncated() -> None:
     assert len(server.requests) == 1
 
 
-async def test_a_close_delimited_body_cut_by_rst_is_no_finished_answer() -> None:
+async def test_a_close_delimited_body_cut_by_rst_is_not_finished() -> None:
     async with FaultServer((CLOSING, delta("Hel"), delta("lo"), 0.05, RST)) as server:
         outcome = await ask(server)
     outcome.failed((TruncatedError, DisconnectedError), text="Hello")
@@ -287,7 +287,7 @@ async def test_a_json_error_with_status_200_is_an_error(label: str) -> None:
         ("image/png", b"\x89PNG\r\n\x1a\n" + bytes(1000)),
     ],
 )
-async def test_what_is_no_completion_says_what_came(label: str, body: bytes) -> None:
+async def test_what_is_not_a_completion_says_what_came(label: str, body: bytes) -> None:
     async with FaultServer((sized(body, content_type=label),)) as server:
         outcome = await ask(server, max_retries=2)
     error = outcome.failed(UnexpectedContentError, ValueError, status=200)
@@ -304,7 +304,7 @@ async def test_html_under_the_label_of_a_stream_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("label", ["text/event-stream", "application/json", None])
-async def test_an_empty_body_is_no_empty_answer(label: str | None) -> None:
+async def test_an_empty_body_is_not_an_empty_answer(label: str | None) -> None:
     async with FaultServer((sized(b"", content_type=label),)) as server:
         outcome = await ask(server)
     outcome.failed((TruncatedError, UnexpectedContentError), status=200)

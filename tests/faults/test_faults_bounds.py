@@ -99,7 +99,7 @@ async def test_an_event_of_exactly_the_limit_passes() -> None:
     too_large.failed(EventTooLargeError, limit=9_000)
 
 
-async def test_a_line_of_two_mebibytes_is_no_trouble_by_default() -> None:
+async def test_a_line_of_two_mebibytes_is_read_by_default() -> None:
     long = "x" * (2 * MIB)
     async with FaultServer((sized(delta(long) + STOP + DONE),)) as server:
         outcome = await ask(server, timeouts=PATIENT)

@@ -240,7 +240,7 @@ async def test_no_clock_runs_between_opening_and_reading() -> None:
         assert reply.end is End.COMPLETE
 
 
-async def test_waiting_for_a_free_connection_is_no_timeout_of_the_server() -> None:
+async def test_waiting_for_a_free_connection_is_not_the_servers_timeout() -> None:
     slow = (
         SSE,
         *(step for letter in "abcd" for step in (said(letter), 0.06)),
@@ -406,7 +406,7 @@ async def test_comments_at_full_speed_leave_the_loop_to_others_and_end() -> None
 @pytest.mark.parametrize(
     "timeouts", [QUIET, Timeouts(after_finish=0.1), Timeouts(silence=0.1, after_finish=None)]
 )
-async def test_silence_after_the_finish_reason_is_no_error(timeouts: Timeouts) -> None:
+async def test_silence_after_the_finish_reason_is_not_an_error(timeouts: Timeouts) -> None:
     """The answer is whole; what may follow it is waited for, by a clock of its own."""
     async with FaultServer((SSE, said("Hello"), chunk(STOP), HOLD)) as server:
         outcome = await ask(server, timeouts=timeouts)

@@ -198,7 +198,7 @@ async def test_a_server_that_accepts_and_says_nothing_ends_at_the_silence_clock(
     assert len(server.requests) == 1
 
 
-async def test_a_greeting_of_another_protocol_is_no_http() -> None:
+async def test_a_greeting_of_another_protocol_is_not_http() -> None:
     async with FaultServer(on_connect=[(b"SSH-2.0-OpenSSH_9.6\r\n",)]) as server:
         outcome = await ask(server, max_retries=2)
         await server.left()

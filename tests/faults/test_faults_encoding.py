@@ -122,7 +122,7 @@ async def test_a_compressed_stream_in_single_bytes_is_decoded(name: str) -> None
 
 
 @pytest.mark.parametrize("name", PACKERS)
-async def test_a_compressed_stream_cut_by_the_server_is_no_finished_answer(name: str) -> None:
+async def test_a_compressed_stream_cut_by_the_server_is_not_finished(name: str) -> None:
     """aiohttp takes a truncated gzip body for a clean end."""
     label, make = PACKERS[name]
     packer = make()
@@ -161,7 +161,7 @@ async def test_a_label_without_compression_is_an_error_not_a_hang(name: str) -> 
 
 
 @pytest.mark.parametrize("label", ["identity", "IDENTITY", ""])
-async def test_no_encoding_by_name_is_no_encoding(label: str) -> None:
+async def test_identity_or_an_empty_encoding_is_none(label: str) -> None:
     async with FaultServer((sized(b"".join(EVENTS), Content_Encoding=label),)) as server:
         outcome = await ask(server)
     outcome.ended(End.COMPLETE, "Hello")

@@ -61,7 +61,7 @@ BODY = said("Hel", "lo") + chunk(STOP) + chunk(DONE) + LAST_CHUNK
         pytest.param(bytes(range(256)) * 8, id="every-byte"),
     ],
 )
-async def test_what_is_no_http_is_a_protocol_error_and_not_tried_again(answer: bytes) -> None:
+async def test_what_is_not_http_is_a_protocol_error_and_not_retried(answer: bytes) -> None:
     """Not a status 400 the server never sent, either (aiohttp makes one of a parser error)."""
     async with FaultServer((answer, FIN)) as server:
         outcome = await ask(server, max_retries=2)
@@ -168,7 +168,7 @@ async def test_a_flood_of_interim_responses_is_bounded_by_a_clock() -> None:
     )
 
 
-async def test_switching_protocols_is_no_answer() -> None:
+async def test_switching_protocols_is_not_an_answer() -> None:
     switch = (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
     )
@@ -179,7 +179,7 @@ async def test_switching_protocols_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize("status", [204, 205, 304])
-async def test_a_status_without_a_body_is_no_empty_answer(status: int) -> None:
+async def test_a_status_without_a_body_is_not_an_empty_answer(status: int) -> None:
     answer = (head(status, "X", content_type=None, chunked=False, length=0), HOLD)
     async with FaultServer(answer) as server:
         outcome = await ask(server, max_retries=2)

@@ -67,7 +67,7 @@ async def test_a_redirect_without_a_target_is_an_error(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [300, 304, 305, 306])
-async def test_a_3xx_that_is_no_redirect_is_an_error(status: int) -> None:
+async def test_a_3xx_that_is_not_a_redirect_is_an_error(status: int) -> None:
     async with FaultServer((head(status, "X", content_type=None, length=0),)) as server:
         outcome = await ask(server, max_retries=2)
     outcome.failed(UnexpectedStatusError, status=status)
@@ -163,7 +163,7 @@ async def test_the_key_does_not_come_back_after_a_foreign_hop() -> None:
         "\x01\x02",
     ],
 )
-async def test_a_target_that_is_no_place_for_a_question_is_an_error(target: str) -> None:
+async def test_a_target_that_cannot_be_asked_is_an_error(target: str) -> None:
     async with FaultServer(redirect(307, target), json_answer(404, {})) as server:
         outcome = await ask(server, max_retries=2)
     assert outcome.error is not None

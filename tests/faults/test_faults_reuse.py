@@ -125,7 +125,7 @@ async def test_a_fresh_connection_that_dies_is_not_taken_for_a_stale_one() -> No
     assert len(server.requests) == 3, "once on the pooled connection, once on a fresh one"
 
 
-async def test_a_pooled_connection_that_dies_in_its_answer_is_no_stale_one() -> None:
+async def test_a_pooled_connection_that_dies_in_its_answer_is_not_stale() -> None:
     """Once bytes of an answer are here the question has been heard."""
     cut: Answer = (SSE, said("Hel"), 0.02, FIN)
     async with FaultServer(HELLO, cut) as server, client_of(server) as client:

@@ -120,7 +120,7 @@ async def test_one_huge_piece_is_split_too() -> None:
     assert "".join(bot.texts(1)).strip() == "x" * 1000
 
 
-async def test_a_chat_the_platform_refuses_harms_no_other(
+async def test_a_chat_the_platform_refuses_leaves_the_others_alone(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.ERROR)

@@ -45,7 +45,7 @@ async def test_the_first_failure_is_the_news() -> None:
     assert body.failure is first
 
 
-async def test_an_end_of_the_connection_that_nobody_will_tell_is_no_failure() -> None:
+async def test_an_end_of_the_connection_that_is_not_reported_is_no_failure() -> None:
     """As when the loop is closing: the future is cancelled."""
     closed = asyncio.get_running_loop().create_future()
     body, _ = body_of(mock.Mock(protocol=mock.Mock(closed=closed)))

@@ -92,7 +92,7 @@ def test_pauses_grow_within_bounds_and_scatter() -> None:
 
 
 @pytest.mark.parametrize("attempt", [1000, 1024, 10**6])
-def test_attempts_without_end_are_no_trouble(attempt: int) -> None:
+def test_the_pause_has_a_bound_after_any_number_of_attempts(attempt: int) -> None:
     pause = retry_pause(DisconnectedError(""), attempt)
     assert pause is not None
     assert pause <= LONGEST_PAUSE

@@ -59,13 +59,13 @@ def test_messages_are_copied() -> None:
 
 
 @pytest.mark.parametrize("messages", [None, 5, b"Hello", object()])
-def test_what_is_no_message_list_cannot_be_sent(messages: Any) -> None:
+def test_what_is_not_a_message_list_cannot_be_sent(messages: Any) -> None:
     with pytest.raises(InvalidRequestError, match=f"messages is of type {type(messages).__name__}"):
         request_messages(messages)
 
 
 @pytest.mark.parametrize("message", ["Hello", None, 5, [HELLO]])
-def test_what_is_no_message_in_a_list_cannot_be_sent(message: Any) -> None:
+def test_what_is_not_a_message_in_a_list_cannot_be_sent(message: Any) -> None:
     with pytest.raises(InvalidRequestError, match=f"a message is of type {type(message).__name__}"):
         request_messages([HELLO, message])
 
@@ -331,7 +331,7 @@ def test_text_is_found_where_servers_put_it(choice: dict[str, Any], text: str) -
     assert chunk.content == text
 
 
-def test_a_call_that_is_no_list_and_the_older_kind_are_read() -> None:
+def test_a_call_that_is_not_in_a_list_and_the_older_kind_are_read() -> None:
     (chunk,) = read_chunks({"choices": [{"delta": {"tool_calls": {"id": "c"}}}]})
     assert chunk.tool_calls == (ToolCallDelta(id="c"),)
     (chunk,) = read_chunks({"choices": [{"delta": {"function_call": {"name": "f"}}}]})
@@ -341,7 +341,7 @@ def test_a_call_that_is_no_list_and_the_older_kind_are_read() -> None:
 
 
 @pytest.mark.parametrize("calls", [None, False, "", [], {}, [None], [{}, "f"]])
-def test_what_is_no_tool_call_is_none(calls: Any) -> None:
+def test_what_is_not_a_tool_call_gives_none(calls: Any) -> None:
     (chunk,) = read_chunks({"choices": [{"delta": {"tool_calls": calls}}]})
     assert chunk.tool_calls in ((), (ToolCallDelta(),))
 

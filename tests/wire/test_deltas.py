@@ -193,7 +193,7 @@ def test_what_is_nearly_a_plain_delta_is_read_exactly(
     assert decoded.end is (End.TRUNCATED if readable else End.ERROR)
 
 
-def test_only_empty_strings_are_no_text() -> None:
+def test_only_empty_strings_are_not_text() -> None:
     assert all_ways(event(B + b'""' + A) * 4).texts == []
 
 
@@ -267,7 +267,7 @@ def test_data_held_from_an_earlier_block_belongs_to_the_next_event() -> None:
     assert all_ways(body, [first, b"data: {\n", said("b")]).end is End.ERROR
 
 
-def test_deeply_nested_fields_are_no_trouble() -> None:
+def test_deeply_nested_fields_are_read() -> None:
     deep = b"[" * 1000 + b"]" * 1000
     plain = event(b'{"choices":[{"index":0,"delta":{"content":"a"}}],"x":' + deep + b"}")
     assert decode([plain, plain, plain + ENDS]).texts == ["a", "a", "a"]
@@ -501,7 +501,7 @@ def test_a_malformed_line_is_an_error_after_the_text_before_it() -> None:
     assert body == "{oops"
 
 
-def test_an_error_event_that_is_no_json_is_an_error_where_nothing_else_is() -> None:
+def test_an_error_event_that_is_not_json_is_an_error_all_the_same() -> None:
     decoded = all_ways(said("a") + b"event: error\ndata: out of luck\n\n", strict=False)
     assert decoded.error is not None
     assert decoded.error[0] is StreamError
@@ -546,7 +546,7 @@ def test_an_unfinished_event_beyond_the_bound_is_an_error_too() -> None:
     assert decoded.error[0] is EventTooLargeError
 
 
-def test_many_small_events_in_one_block_are_no_large_event() -> None:
+def test_many_small_events_in_one_block_are_not_a_large_event() -> None:
     body = said("a") * 50
     decoded = all_ways(body, [body[:100], body[100:]], max_event_bytes=60)
     assert decoded.texts == ["a"] * 50
@@ -615,7 +615,7 @@ def test_nothing_at_all_is_cut_off(body: bytes) -> None:
     assert all_ways(body).end is End.TRUNCATED
 
 
-def test_blank_lines_before_a_stream_are_no_document() -> None:
+def test_blank_lines_before_a_stream_are_not_a_document() -> None:
     assert all_ways(b"\n" * 100 + said("a") + ENDS).texts == ["a"]
     assert all_ways(b"\r\n" + said("a") + ENDS).texts == ["a"]
 
@@ -638,7 +638,7 @@ def test_an_error_document_is_the_servers_error() -> None:
 @pytest.mark.parametrize(
     "body", [b'{"choices":[]}', b'{"choices":{}}', b"{}", b'{"object":"list"}']
 )
-def test_a_document_without_a_choice_is_no_answer(body: bytes) -> None:
+def test_a_document_without_a_choice_is_not_an_answer(body: bytes) -> None:
     decoded = all_ways(body)
     assert decoded.error is not None
     assert decoded.error[0] is UnexpectedContentError
