@@ -135,7 +135,7 @@ def test_the_events_of_a_shape_carry_the_text(shape: str) -> None:
 
 
 def test_the_shape_named_g4f_is_what_g4f_sent() -> None:
-    """Byte for byte the recording, but for the conversation's id, which is each server's own."""
+    """Byte for byte the recording, except the conversation's id, which is each server's own."""
     recorded = (HERE / "recordings" / "g4f-8.8.6" / "greeting.http").read_bytes()
     (first,), (last, done) = shapes.events("g4f", 1)
     assert first in recorded

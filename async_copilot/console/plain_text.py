@@ -15,7 +15,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# What text of no encoding holds: controls but for those of layout and terminals.
+# What no text holds, in any encoding: controls, except those of layout and terminals.
 _NO_TEXT = bytes({*range(0x20), 0x7F} - set(b"\a\b\t\n\v\f\r\x1b"))
 
 

@@ -117,7 +117,7 @@ class Cassette:
     match: "order": the recordings answer one request each, in their order, whatever it asks
            (where embeddings or other pages were recorded too, each kind in its own order).
            "request": each answers the request it was recorded with (the same path and the same
-           JSON but for ``conversation_id``); the first that was not replayed yet.
+           JSON except ``conversation_id``); the first that was not replayed yet.
     fault: one fault or several, laid over each recording. A position counts the recorded events.
 
     Raises CassetteError (a ValueError) with the line where the file is wrong, OSError where it

@@ -142,7 +142,7 @@ class Fields:
         present.add(items, whole=whole)
 
     def add_logprobs(self, fields: dict[str, Any]) -> None:
-        """Take in log probabilities: lists of tokens, each of which was said."""
+        """Add log probabilities: lists of tokens, and each token counts."""
         for name, value in fields.items():
             if isinstance(value, list) and value:
                 present = self._values.get(name)

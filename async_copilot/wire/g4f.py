@@ -23,7 +23,7 @@ _OWN_KEY = re.compile(r"not authenticated|g4f api key", re.IGNORECASE)
 _UNKNOWN = re.compile(r"\bProviders? not found: ([^\s:]+)$|label '([^'\s]+)' not found$")
 _HIDDEN = "Request execution failed"
 _LOGIN = frozenset({"MissingAuthError", "NoValidHarFileError"})
-# What a pool says of each of its providers, of which all failed.
+# What a pool says of each of its providers when all have failed.
 _IN_A_POOL = re.compile(r"^(\w+): (?:MissingAuthError|NoValidHarFileError)\b", re.MULTILINE)
 
 # The status that the newest release gives to a class; older ones give 200 or 500 to all.

@@ -56,10 +56,9 @@ class SSEDecoder:
         being read. More raises EventTooLargeError.
     error_field: read the line ``error: X``, which llama.cpp's server has been known to
         send and the specification ignores, as ``event: error`` with X for its data.
-    is_whole: end an event behind its first data line where this is a JSON object, of which
-        is_whole says that it is whole, and another one, or ``[DONE]``, follows. The
-        specification makes one event of both; gateways that end an event by a single line
-        end mean two.
+    is_whole: for gateways that end an event by a single line end. Called with the first
+        data line when a second one begins another JSON object or is ``[DONE]``; True makes
+        two events of them. The specification, and None, the default, make one.
 
     last_event_id: what a client that reconnects sends as ``Last-Event-ID``, "" for none.
     retry: milliseconds to wait before reconnecting, as the stream has last set it; None

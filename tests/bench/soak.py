@@ -84,7 +84,7 @@ def kind_of(number: int) -> str:
 
 
 def pieces_of(number: int) -> list[str]:
-    """What the server sends for it, as far as it gets; "left" is endless but for this."""
+    """What the server sends for it, as far as it gets; "left" goes on until the client leaves."""
     broken = kind_of(number) in ("killed", "cut", "stalled")
     count = 1 + number % PIECES if broken else PIECES
     return [f"{number}:{place} \N{SNOWMAN} " for place in range(count)]

@@ -225,7 +225,7 @@ ERRORS = [
            {"choices": [], "usage": NOTHING}, says='"choices": []', chunks=1, usage=NOTHING),
     failed("event: error with words of its own", SEEN,
            'event: error\ndata: {"code":400,"details":"boom"}', says="boom", code="400"),
-    failed("an error of which no field has the words", SEEN, {"error": {"trace": [1, "x"]}},
+    failed("an error without words in any field", SEEN, {"error": {"trace": [1, "x"]}},
            says='{"trace": [1, "x"]}'),
     failed("a gateway's reason behind its message", "OpenRouter, metadata.raw",
            {"error": {"code": 502, "message": "Provider returned error",

@@ -586,7 +586,7 @@ def error_row(claim: str, body: bytes, says: str, **more: Any) -> Row:
 ERRORS = [
     error_row("an error that is a text", frames({"error": "out of memory"}), ": out of memory"),
     error_row(
-        "an error of which only the type says that it is one",
+        "an error that only its type tells",
         frames({"type": "error", "message": "overloaded"}),
         ": overloaded",
         type="error",

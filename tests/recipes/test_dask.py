@@ -1,4 +1,4 @@
-"""Fan-out with Dask: as a script, on real worker processes, of which one is killed."""
+"""Fan-out with Dask: as a script, on real worker processes; one of them is killed."""
 
 from __future__ import annotations
 

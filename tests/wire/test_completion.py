@@ -112,7 +112,7 @@ def details(*items: Message) -> Message:
 
 
 def block(text: str | None = None, kind: str = "text", **more: Any) -> Message:
-    """A piece of an OpenRouter detail, all of which have index 0."""
+    """A piece of an OpenRouter detail; all have index 0."""
     said = {} if text is None else {"summary" if kind == "summary" else "text": text}
     return {"type": f"reasoning.{kind}", **said, "index": 0, **more}
 

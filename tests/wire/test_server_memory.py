@@ -2,7 +2,7 @@
 
 A model of g4f stands against it: releases and kinds of provider in a few lines each, which
 know what their conversations hold. Whatever happens, an answer either knew every message
-of the history or ``remembered`` is not True; and no release that tells is asked in vain.
+of the history or ``remembered`` is not True; and no release that tells is asked for nothing.
 """
 
 from __future__ import annotations
