@@ -42,7 +42,7 @@ ORDER = [
     # all that touches aiohttp, sockets or time
     *("transport.clocks", "transport.retries", "transport.statuses", "transport.masking"),
     *("transport.batches", "transport.proxies", "transport.urls", "transport.headers"),
-    "transport.redirects",
+    *("transport.redirects", "transport.proxy_failures"),
     *("transport.connections", "transport.failures", "transport.doubles", "transport.body"),
     *("transport.error_body", "transport.near_names", "transport.borrowed"),
     *("transport.outgoing", "transport.gate", "transport.exchange", "transport.bound_session"),

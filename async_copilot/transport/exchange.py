@@ -33,10 +33,11 @@ from .headers import Headers
 from .masking import Mask, revealed
 from .near_names import LISTING, near_provider
 from .outgoing import Outgoing
+from .proxy_failures import from_socks, in_tunnel, socks_failed
 from .redirects import MAX_REDIRECTS, headers_for_strangers, target_of, too_many
 from .retries import may_retry, retry_pause
 from .statuses import is_answer
-from .urls import place
+from .urls import host_and_port, place
 
 __all__ = ["TLS", "Exchange", "Replaced"]
 
@@ -47,6 +48,10 @@ HEADER_BYTES = 128 * 1024  # a header; aiohttp's 8,190 are less than some conten
 HEADERS = 1000  # aiohttp's 128 are fewer than a chain of gateways adds
 
 TLS = bool | tls.SSLContext | aiohttp.Fingerprint
+
+# What aiohttp raises: for a request that cannot be sent, too.
+_THEIRS = (aiohttp.ClientError, OSError, RuntimeError, ValueError, AssertionError)
+_BEGIN_WITH_HTTP = "; if it is an http server, begin its URL with http://"
 
 Replaced = Callable[[CopilotError], None]
 """Called for each pooled connection that could not be used and was replaced."""
@@ -223,7 +228,7 @@ class Exchange:
             )
             if is_answer(response.status):
                 return Body(response, clock)
-            failure = await read_status_error(response, clock, self._mask())
+            failure = await read_status_error(response, clock, self._mask(), proxy=self._proxy)
             if self._body and (wanted := unknown_provider(failure.message)):
                 failure.hint = await self._near(wanted) or failure.hint
             raise failure
@@ -280,7 +285,7 @@ class Exchange:
 
                 clock.expire = expire
                 connect = None if self._queues else self._timeouts.connect
-                clock.connect(now(), connect, partial(_no_connection, url, self._timeouts))
+                clock.connect(now(), connect, partial(self._no_connection, url))
                 try:
                     response = await self._request(url, headers, delivery, clock)
                     delivery.answered(response)
@@ -296,8 +301,14 @@ class Exchange:
             failure, cause = expired[0] if expired else clock.error(), error
         except RecursionError:
             raise  # of the caller's deep stack; the connection has nothing to do with it
-        except (aiohttp.ClientError, OSError, RuntimeError, ValueError, AssertionError) as error:
+        except _THEIRS as error:
             failure, cause = translate(error, url), error
+        except Exception as error:
+            if not from_socks(error):
+                raise  # of a middleware of the caller's
+            failure, cause = socks_failed(error, place(url)), error
+        if self._proxy is not None and url.scheme == "https" and not delivery.begun:
+            failure = in_tunnel(failure, self._proxy, url, place(url))
         if isinstance(cause, aiohttp.ClientResponseError):
             cause = None  # its repr shows the request's headers
         raise failure from cause
@@ -328,6 +339,16 @@ class Exchange:
         delivery.begin(writer)
         clock.send(asyncio.get_running_loop().time())
 
+    def _no_connection(self, url: URL) -> ConnectTimeoutError:
+        seconds = self._timeouts.connect
+        way = "" if self._proxy is None else f" through the proxy {host_and_port(self._proxy)}"
+        plain = "" if url.scheme == "http" else _BEGIN_WITH_HTTP
+        return ConnectTimeoutError(
+            f"no connection to {place(url)}{way} within {seconds:g} s",
+            hint=Hint(f"if it needs longer, raise {{option}}{plain}", "Timeouts(connect=...)"),
+            seconds=seconds,
+        )
+
     @property
     def _queues(self) -> bool:
         """True for a session with a limit of connections, which may hold a request back.
@@ -341,12 +362,3 @@ class Exchange:
 @lru_cache(maxsize=16)
 def _only_connect(seconds: float | None) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, sock_connect=seconds)
-
-
-def _no_connection(url: URL, timeouts: Timeouts) -> ConnectTimeoutError:
-    plain = "; if it is an http server, begin its URL with http://" if url.scheme == "https" else ""
-    return ConnectTimeoutError(
-        f"no connection to {place(url)} within {timeouts.connect:g} s",
-        hint=Hint(f"if it needs longer, raise {{option}}{plain}", "Timeouts(connect=...)"),
-        seconds=timeouts.connect,
-    )

@@ -25,7 +25,7 @@ from ..errors import (
     ReplyInUseError,
     WrongLoopError,
 )
-from .statuses import status_error
+from .proxy_failures import proxy_of, refused, way_around
 from .urls import place
 
 __all__ = ["broken_body", "translate"]
@@ -70,14 +70,14 @@ def translate(error: Exception, url: URL | None = None) -> CopilotError:
     where = "the server" if url is None else place(url)
     # Connector errors first: the one about a certificate is a ValueError too.
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return _refused_by_proxy(error, where)
+        return refused(error, where, (url and url.host) or where)
     if isinstance(error, aiohttp.ClientResponseError):
         return _not_http(error, where, url)
     if isinstance(
         error,
         aiohttp.ClientConnectorError | aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch,
     ):
-        return _unreachable(error, where, url)
+        return _unreachable(error, where, url, proxy_of(error, url))
     if isinstance(error, ValueError | AssertionError):  # aiohttp.InvalidURL is one too
         return InvalidRequestError(f"the request to {where} cannot be sent: {_brief(error)}")
     if isinstance(error, RuntimeError):
@@ -107,17 +107,6 @@ def broken_body(
         return DisconnectedError(f"{where} {how} the connection in mid-chunk, {came} of its answer")
     return DisconnectedError(
         f"the connection to {where} broke {came} of its answer ({_brief(error)})"
-    )
-
-
-def _refused_by_proxy(error: aiohttp.ClientHttpProxyError, where: str) -> CopilotError:
-    """A proxy's own status, in place of a tunnel to the server."""
-    return status_error(
-        error.status,
-        error.message,
-        error.headers or {},
-        b"",
-        f"the proxy on the way to {where}",
     )
 
 
@@ -171,22 +160,24 @@ def _disconnected(error: Exception, where: str, url: URL | None) -> CopilotError
     )
 
 
-def _unreachable(error: aiohttp.ClientError, where: str, url: URL | None) -> ConnectionFailedError:
+def _unreachable(
+    error: aiohttp.ClientError, where: str, url: URL | None, proxy: str | None
+) -> ConnectionFailedError:
     """Return ours for a connection that was not made: who failed, why, and what to do."""
+    if proxy is not None:
+        failure = _unreachable(error, f"the proxy {proxy} on the way to {where}", None, None)
+        if failure.party == "server":
+            failure.party = "proxy"
+            if not isinstance(error, aiohttp.ClientConnectorCertificateError):
+                failure.hint = way_around((url and url.host) or where)
+        return failure
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        return _untrusted(error, where, url)
+        return _untrusted(error, where)
     if isinstance(error, aiohttp.ServerFingerprintMismatch):
         return ConnectionFailedError(
             f"the certificate of {where} does not have the fingerprint it should have",
             hint=Hint("give the right one as {option}", "ssl"),
             passing=False,
-        )
-    if isinstance(error, aiohttp.ClientProxyConnectionError):
-        return ConnectionFailedError(
-            f"cannot connect to the proxy {error.host}:{error.port} on the way to {where} "
-            f"({_brief(error)})",
-            hint=Hint(f"check the proxy, or add {url.host if url else where} to no_proxy"),
-            party="proxy",
         )
     if isinstance(error, aiohttp.ClientSSLError):
         return _tls_failed(error, where)
@@ -210,9 +201,7 @@ def _unreachable(error: aiohttp.ClientError, where: str, url: URL | None) -> Con
 _BEGIN_WITH_HTTP = Hint("if it is an http server, begin {option} with http://", "base_url")
 
 
-def _untrusted(
-    error: aiohttp.ClientConnectorCertificateError, where: str, url: URL | None
-) -> ConnectionFailedError:
+def _untrusted(error: aiohttp.ClientConnectorCertificateError, where: str) -> ConnectionFailedError:
     cause = error.certificate_error
     reason = str(getattr(cause, "verify_message", "") or cause)
     if "expired" in reason or "not yet valid" in reason:
@@ -225,8 +214,7 @@ def _untrusted(
             "ssl=..., or SSL_CERT_FILE in the environment",
         )
     return ConnectionFailedError(
-        f"the certificate of {(url and url.host) or error.host} cannot be verified, on the way to "
-        f"{where}: {reason.rstrip('.')}",
+        f"the certificate of {where} cannot be verified: {reason.rstrip('.')}",
         hint=hint,
         passing=False,
     )

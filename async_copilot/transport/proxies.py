@@ -31,15 +31,15 @@ def environment_proxy(url: URL) -> URL | None:
     cannot be used: SOCKS, which aiohttp does not speak, or not a URL.
     """
     named = getproxies_environment()
-    variable = next((name for name in (url.scheme, "all") if named.get(name)), None)
+    variable = next((name for name in (url.scheme, "all") if named.get(name, "").strip()), None)
     if variable is None or _is_loopback(url) or _is_excepted(url, named.get("no", "")):
         return None
-    text = named[variable]
+    text = named[variable].strip()
     try:
         proxy = URL(text if "//" in text else f"http://{text}")
     except ValueError:
         proxy = URL()
-    if proxy.scheme not in ("http", "https") or not proxy.host:
+    if proxy.scheme not in ("http", "https") or not proxy.host or " " in proxy.host:
         raise _unusable(f"{variable}_proxy", proxy, url.host or "")
     return proxy
 
@@ -64,11 +64,11 @@ def _unusable(variable: str, proxy: URL, host: str) -> InvalidRequestError:
 
 
 def _is_excepted(url: URL, no_proxy: str) -> bool:
-    host = (url.host or "").lower().rstrip(".")
-    address = _address(host)
+    address = _address(url.host or "")
     return any(
-        _names(entry.lower(), host, address, url.port)
+        _names(entry.lower(), (name or "").lower().rstrip("."), address, url.port)
         for entry in no_proxy.replace(",", " ").split()
+        for name in {url.host, url.raw_host}  # as it is written, and in Punycode
     )
 
 
@@ -93,15 +93,17 @@ def _names(entry: str, host: str, address: Address | None, port: int | None) -> 
 
 
 def _is_loopback(url: URL) -> bool:
-    host = url.host or ""
+    host = (url.host or "").lower().rstrip(".")
     address = _address(host)
     if address is None:
         return host == "localhost" or host.endswith(".localhost")
-    return address.is_loopback
+    # A connection to 0.0.0.0 or :: is one to this machine too.
+    return address.is_loopback or address.is_unspecified
 
 
 def _address(host: str) -> Address | None:
     try:
-        return ipaddress.ip_address(host)
+        address = ipaddress.ip_address(host)
     except ValueError:
         return None
+    return getattr(address, "ipv4_mapped", None) or address

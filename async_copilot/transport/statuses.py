@@ -87,7 +87,7 @@ def status_error(
     hint = _PROXY if status == 407 else g4f.hint or _HINTS.get(kind)
     return kind(
         message,
-        hint=hint if wait is None else Hint(f"the server asks to wait {wait:g} s"),
+        hint=Hint(f"the server asks to wait {wait:g} s") if wait and _may_pass(kind) else hint,
         should_retry=should_retry(headers),
         status=status,
         type=said.type or g4f.type,
@@ -97,6 +97,11 @@ def status_error(
         request_id=request_id(headers),
         retry_after=wait,
     )
+
+
+def _may_pass(kind: type[HTTPStatusError]) -> bool:
+    """True where waiting is a fix: a wrong key is as wrong a minute later."""
+    return not issubclass(kind, AuthenticationError | BadRequestError | NotFoundError)
 
 
 def _kind(status: int) -> type[HTTPStatusError]:

@@ -8,7 +8,14 @@ from yarl import URL
 
 from ..errors import Hint, InvalidRequestError
 
-__all__ = ["DEFAULT_BASE_URL", "completions_url", "parse_url", "place", "shown"]
+__all__ = [
+    "DEFAULT_BASE_URL",
+    "completions_url",
+    "host_and_port",
+    "parse_url",
+    "place",
+    "shown",
+]
 
 DEFAULT_BASE_URL = "http://localhost:1337/v1"  # where g4f listens
 
@@ -33,6 +40,11 @@ def parse_url(text: str, base: URL | None = None) -> URL | None:
 def place(url: URL) -> str:
     """Return a URL fit for a message: no user, password, query."""
     return str(url.with_user(None).with_query(None).with_fragment(None))
+
+
+def host_and_port(url: URL) -> str:
+    """Return the party that a URL leads to, as messages name it: ``proxy:3128``."""
+    return f"{url.host_subcomponent}:{url.port}"
 
 
 def shown(text: str) -> str:

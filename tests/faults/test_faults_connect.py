@@ -8,12 +8,13 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from fault_client import FAST, KEY, ask
-from fault_script import FIN, HELLO, HOLD, RST, Close, head
+from fault_script import FIN, HELLO, HOLD, RST, Answer, Close, head
 from fault_server import FaultServer
 
 from async_copilot import (
@@ -293,6 +294,65 @@ async def test_a_proxy_whose_way_is_blocked_is_asked_again(
         environment(https_proxy=proxy.origin)
         outcome = await ask("https://api.test/v1", max_retries=1)
     outcome.failed(ServerStatusError, status=503, retries=1, says=["the proxy"], within=2)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says", "retries"),
+    [
+        ((FIN,), "closed the connection", 1),
+        ((RST,), "closed the connection", 1),
+        ((b"SSH-2.0-OpenSSH\r\n\r\n", FIN), "answered with broken HTTP", 0),
+    ],
+    ids=["fin", "rst", "ssh"],
+)
+async def test_a_proxy_that_makes_no_tunnel_is_blamed_and_not_the_server(
+    answer: Answer, says: str, retries: int, environment: Callable[..., None]
+) -> None:
+    async with FaultServer(answer) as proxy:
+        environment(https_proxy=proxy.origin)
+        outcome = await ask("https://api.test/v1", max_retries=1)
+    outcome.failed(
+        ConnectionFailedError,
+        party="proxy",
+        retries=retries,
+        says=[f"the proxy 127.0.0.1:{proxy.port} {says}", "add api.test to no_proxy"],
+    )
+
+
+async def test_a_proxy_that_hangs_is_named(environment: Callable[..., None]) -> None:
+    async with FaultServer((HOLD,)) as proxy:
+        environment(https_proxy=proxy.origin)
+        outcome = await ask("https://api.test/v1")
+    outcome.failed(ConnectTimeoutError, says=[f"through the proxy 127.0.0.1:{proxy.port}"])
+
+
+async def test_a_status_in_the_clear_may_be_the_proxys(environment: Callable[..., None]) -> None:
+    async with FaultServer((head(403, "Forbidden", length=0),)) as proxy:
+        environment(http_proxy=proxy.origin)
+        outcome = await ask("http://api.test/v1")
+    outcome.failed(AuthenticationError, says=[f"or the proxy 127.0.0.1:{proxy.port}"])
+
+
+async def test_what_a_middleware_of_the_callers_raises_is_theirs() -> None:
+    async def broken(request: object, send: object) -> aiohttp.ClientResponse:
+        raise KeyError("theirs")
+
+    async with FaultServer(HELLO) as server, aiohttp.ClientSession(middlewares=[broken]) as session:
+        outcome = await ask(server, session=session)
+    assert type(outcome.error) is KeyError
+
+
+async def test_a_socks_connectors_exceptions_are_ours() -> None:
+    class ProxyError(Exception):
+        __module__ = "aiohttp_socks._errors"
+
+    class Socks(aiohttp.TCPConnector):
+        async def connect(self, *_: object, **__: object) -> Any:
+            raise ProxyError("no acceptable way in")
+
+    async with aiohttp.ClientSession(connector=Socks()) as session:
+        outcome = await ask("http://api.test/v1", session=session)
+    outcome.failed(ConnectionFailedError, party="proxy", says=["SOCKS", "no acceptable way in"])
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 import ssl
@@ -17,6 +18,7 @@ from async_copilot.errors import (
     AuthenticationError,
     ClientClosedError,
     ConnectionFailedError,
+    ConnectTimeoutError,
     CopilotError,
     DisconnectedError,
     HTTPStatusError,
@@ -26,8 +28,10 @@ from async_copilot.errors import (
     WrongLoopError,
 )
 from async_copilot.transport.failures import broken_body, translate
+from async_copilot.transport.proxy_failures import from_socks, socks_failed
 
 KEY = ConnectionKey("host", 80, False, True, None, None, None)
+PROXY = ConnectionKey("proxy", 3128, False, True, None, None, None)
 REQUEST: Any = aiohttp.RequestInfo(URL("http://p"), "CONNECT", {}, URL("http://p"))  # type: ignore[arg-type]  # enough of one
 
 
@@ -39,14 +43,14 @@ def proxy(status: int) -> aiohttp.ClientHttpProxyError:
     return aiohttp.ClientHttpProxyError(REQUEST, (), status=status, message="No", headers={})  # type: ignore[arg-type]  # a mapping does
 
 
-def tls(words: str) -> aiohttp.ClientConnectorSSLError:
-    return aiohttp.ClientConnectorSSLError(KEY, ssl.SSLError(1, words))
+def tls(words: str, key: ConnectionKey = KEY) -> aiohttp.ClientConnectorSSLError:
+    return aiohttp.ClientConnectorSSLError(key, ssl.SSLError(1, words))
 
 
-def untrusted(words: str) -> aiohttp.ClientConnectorCertificateError:
+def untrusted(words: str, key: ConnectionKey = KEY) -> aiohttp.ClientConnectorCertificateError:
     error = ssl.SSLCertVerificationError(1, f"[SSL] certificate verify failed: {words}")
     error.verify_message = words
-    return aiohttp.ClientConnectorCertificateError(KEY, error)
+    return aiohttp.ClientConnectorCertificateError(key, error)
 
 
 TABLE: list[tuple[Exception, type[CopilotError]]] = [
@@ -128,6 +132,63 @@ def test_the_party_that_failed_is_named(theirs: Exception, party: str, says: str
     assert says in str(error)
 
 
+@pytest.mark.parametrize(
+    ("theirs", "says"),
+    [
+        (aiohttp.ClientConnectorDNSError(PROXY, socket.gaierror(-2, "no")), ["no_proxy"]),
+        (untrusted("self-signed certificate", PROXY), ["certificate of the proxy", "ssl"]),
+        (tls("wrong version number", PROXY), ["does not answer with TLS", "no_proxy"]),
+    ],
+)
+def test_a_connection_to_another_than_the_server_is_the_proxys(
+    theirs: Exception, says: list[str]
+) -> None:
+    error = translate(theirs, URL("https://host/v1"))
+    assert isinstance(error, ConnectionFailedError)
+    assert error.party == "proxy"
+    for words in ["proxy:3128", "https://host/v1", *says]:
+        assert words in str(error)
+
+
+def socks(name: str, *args: Any, module: str = "aiohttp_socks._errors", **more: Any) -> Exception:
+    error: Exception = type(name, (Exception,), {"__module__": module, **more})(*args)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("theirs", "kind", "passing"),
+    [
+        (socks("ProxyConnectionError", "refused"), ConnectionFailedError, True),
+        (
+            socks("ProxyError", "no acceptable way in", error_code=None),
+            ConnectionFailedError,
+            False,
+        ),
+        (socks("ProxyError", "host unreachable", error_code=4), ConnectionFailedError, True),
+        (socks("ProxyError", "not allowed", error_code=2), ConnectionFailedError, False),
+        (socks("ProxyTimeoutError", module="python_socks"), ConnectTimeoutError, None),
+        (asyncio.IncompleteReadError(b"", 2), ConnectionFailedError, True),
+    ],
+)
+def test_a_socks_proxys_failures_are_ours(
+    theirs: Exception, kind: type[CopilotError], passing: bool | None
+) -> None:
+    assert from_socks(theirs)
+    error = socks_failed(theirs, "http://host/v1")
+    assert isinstance(error, kind)
+    assert "the SOCKS proxy did not lead to http://host/v1" in str(error)
+    assert getattr(error, "passing", None) is passing
+    assert getattr(error, "party", "proxy") == "proxy"
+
+
+def test_what_a_middleware_raises_is_not_socks() -> None:
+    assert not from_socks(KeyError("theirs"))
+
+
+def test_a_proxy_that_lets_nobody_through_says_how_to_go_around_it() -> None:
+    assert "add host to no_proxy" in str(translate(proxy(403), URL("https://host/v1")))
+
+
 def test_a_proxys_own_status_is_the_proxys() -> None:
     error = translate(proxy(407), URL("https://host/v1"))
     assert "the proxy on the way to https://host/v1" in str(error)
@@ -156,7 +217,7 @@ def test_a_proxys_own_status_is_the_proxys() -> None:
     ],
 )
 def test_a_failure_of_tls_says_whose_what_and_the_fix(theirs: Exception, says: list[str]) -> None:
-    error = translate(theirs, URL("https://host:444/v1"))
+    error = translate(theirs, URL("https://host:80/v1"))
     for words in ["host", *says]:
         assert words in str(error)
 

@@ -176,6 +176,14 @@ def test_what_the_server_asks_for_stands_in_place_of_the_fix() -> None:
     assert str(error).endswith(": no; the server asks to wait 7 s")
 
 
+@pytest.mark.parametrize(("status", "wait"), [(401, "7"), (404, "7"), (429, "0")])
+def test_waiting_is_no_fix_for_what_it_does_not_mend(status: int, wait: str) -> None:
+    error = error_of("no", status, Retry_After=wait)
+    assert error.retry_after == float(wait)
+    assert "asks to wait" not in str(error)
+    assert error.hint is not None
+
+
 def test_the_body_is_kept_up_to_a_bound() -> None:
     assert error_of("ä" * 10_000).body == "ä" * 4000
 
