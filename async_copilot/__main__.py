@@ -24,17 +24,26 @@ import os
 import threading
 from collections.abc import Sequence
 
-from .console.argument_parser import PROGRAM, TextAskedError, UsageProblemError
-from .console.arguments import parse
-from .console.exit_status import ExitStatus
-from .console.out_stream import abandon
+try:
+    from .console.argument_parser import PROGRAM, TextAskedError, UsageProblemError
+    from .console.arguments import parse
+    from .console.exit_status import ExitStatus
+    from .console.out_stream import abandon
+except KeyboardInterrupt:  # Ctrl-C so soon
+    raise SystemExit(130) from None
 
 __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the console; return its exit status."""
-    given = sys.argv[1:] if argv is None else argv
+    try:
+        return _main(sys.argv[1:] if argv is None else argv)
+    except KeyboardInterrupt:  # before a run or after it, which deals with its own
+        return ExitStatus.INTERRUPTED
+
+
+def _main(given: Sequence[str]) -> int:
     try:
         options = parse(given, os.environ)
     except TextAskedError as asked:
@@ -42,10 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageProblemError as problem:
         _complain(f"{problem}; see {PROGRAM} --help")
         return _refuse(str(problem)) if "--json" in given else ExitStatus.USAGE
-    try:
-        from .console.run import LOOKUP_THREADS, run  # noqa: PLC0415  # aiohttp, only now
-    except KeyboardInterrupt:
-        return ExitStatus.INTERRUPTED
+    from .console.run import LOOKUP_THREADS, run  # noqa: PLC0415  # aiohttp, only now
+
     status = run(options)
     _leave_threads(LOOKUP_THREADS, status)
     return status

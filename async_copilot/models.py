@@ -21,6 +21,7 @@ from .observer import log_list, log_request
 from .transport.exchange import Exchange
 from .verdict import tell_retries
 from .wire.asked import RequestInfo
+from .wire.failures import read_error
 
 __all__ = [
     "MAX_LIST_BYTES",
@@ -145,15 +146,18 @@ async def _read(exchange: Exchange, where: str) -> bytes:
 
 def _entries(content: bytes, where: str) -> Iterator[dict[str, Any]]:
     """Return the entries that have a name."""
+    said = None
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError:
         document = None
     if isinstance(document, dict):
+        said = read_error(document)
         document = document.get("data", document.get("models"))
     if not isinstance(document, list):
+        words = f"; it says: {said.message}" if said is not None and said.message else ""
         raise UnexpectedContentError(
-            f"{where} did not answer with a list",
+            f"{where} did not answer with a list{words}",
             hint=Hint("check that {option} leads to a chat-completions API", "base_url"),
             body=content[:4000].decode(errors="replace"),
         )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from unittest import mock
 
 import pytest
 
@@ -70,8 +72,8 @@ def test_a_wrong_command_line_is_one_line_and_status_2(capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        "async-copilot: unrecognized arguments: --bogus (a message that begins with - goes "
-        "behind --); see async-copilot --help\n"
+        "async-copilot: unrecognized arguments: --bogus (-o NAME=VALUE sets a request's "
+        "field; a message that begins with - goes behind --); see async-copilot --help\n"
     )
 
 
@@ -100,6 +102,17 @@ def test_text_into_a_closed_pipe_gives_no_traceback(option: str) -> None:
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
     assert done.returncode == (141 if option == "--help" else 2)
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_is_quiet() -> None:
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> None:
+            raise KeyboardInterrupt
+
+    late = {"async_copilot.console.argument_parser": Interrupted("console")}
+    with mock.patch.dict(sys.modules, late), pytest.raises(SystemExit) as left:
+        importlib.reload(sys.modules["async_copilot.__main__"])
+    assert left.value.code == 130
 
 
 def test_ctrl_c_while_it_loads_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,6 +98,15 @@ async def test_what_is_not_a_list_is_told(body: bytes) -> None:
     assert caught.value.body is not None
 
 
+async def test_an_error_in_place_of_a_list_is_quoted() -> None:
+    async with (
+        WireServer([answered({"error": {"message": "no models today"}})]) as server,
+        CopilotClient(base_url=server.url) as client,
+    ):
+        with pytest.raises(UnexpectedContentError, match="a list; it says: no models today"):
+            await client.models()
+
+
 async def test_a_list_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(models_module, "MAX_LIST_BYTES", 100)
     async with (

@@ -104,9 +104,9 @@ class _Parser(argparse.ArgumentParser):
         if unknown:
             import difflib  # noqa: PLC0415  # for this problem alone
 
-            near = difflib.get_close_matches(unknown[1], self._option_string_actions, n=1)
-            meant = f"did you mean {near[0]}? A" if near else "a"
-            message += f" ({meant} message that begins with - goes behind --)"
+            near = difflib.get_close_matches(unknown[1], self._option_string_actions, 1, 0.75)
+            meant = f"did you mean {near[0]}?" if near else "-o NAME=VALUE sets a request's field;"
+            message += f" ({meant} a message that begins with - goes behind --)"
         raise UsageProblemError(message)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -35,10 +34,15 @@ class Begun:
 
 
 def begin(
-    options: Options, opening: Opening, client: CopilotClient, tell: Callable[[str], object]
+    options: Options,
+    opening: Opening,
+    client: CopilotClient,
+    url: str,
+    tell: Callable[[str], object],
 ) -> Begun:
     """Make the conversation, or read it. Raises UsageProblemError.
 
+    url: of the server, fit to be shown.
     tell: is told what was read, and where a conversation is kept, if not where expected.
     """
     new = partial(_new, client, options, interactive=opening.interactive)
@@ -46,14 +50,11 @@ def begin(
     if file is None:
         chat = new(options.system)
     else:
-        option = "--resume" if options.resume else "--continue"
-        chat = read_chat(file, client, options, option=option)
-        if options.demo:
-            chat = copy.copy(chat)  # a new server each time: it is told what was said
+        chat = read_chat(file, client, options, url)
         # In a chat, an answer that was stopped is still part of what was said.
         chat.keep_partial = opening.interactive
         tell(_resumed(file, chat))
-    return Begun(chat, new, None if options.dry_run else _keeper(options, opening, file, tell))
+    return Begun(chat, new, None if options.dry_run else _keeper(options, url, file, tell))
 
 
 def _file(options: Options) -> SafeFile | None:
@@ -76,13 +77,13 @@ def _file(options: Options) -> SafeFile | None:
 
 
 def _keeper(
-    options: Options, opening: Opening, read: SafeFile | None, tell: Callable[[str], object]
+    options: Options, url: str, read: SafeFile | None, tell: Callable[[str], object]
 ) -> Keeper | None:
     if options.save is not None:
         same = read is not None and read.path.exists() and options.save.exists()
         if read is not None and same and read.path.samefile(options.save):
-            return Keeper(read, tell)
-        return Keeper(SafeFile(options.save), tell)
+            return Keeper(read, tell, url)
+        return Keeper(SafeFile(options.save), tell, url)
     if not options.keep:
         return None
     if options.chats is None:
@@ -95,7 +96,7 @@ def _keeper(
         return None
     name = partial(new_chat_path, options.chats)
     goes_on = read is not None and options.resume is None
-    return Keeper(read if read is not None and goes_on else SafeFile(name()), tell, name)
+    return Keeper(read if read is not None and goes_on else SafeFile(name()), tell, url, name)
 
 
 def _new(

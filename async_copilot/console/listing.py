@@ -12,8 +12,14 @@ __all__ = ["show_lists"]
 async def show_lists(client: CopilotClient, options: Options, view: View) -> None:
     """Show what the options ask for. Raises CopilotError."""
     if options.providers:
-        for provider in await client.providers():
+        providers = await client.providers()
+        for provider in providers:
             view.item("provider", provider.id, provider.label)
+        if not providers:
+            view.remark("the server lists no providers")
     if options.models:
-        for model in await client.models(provider=options.provider):
+        models = await client.models(provider=options.provider or None)
+        for model in models:
             view.item("model", model.id, model.owner)
+        if not models:
+            view.remark("the server lists no models")

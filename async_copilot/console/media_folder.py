@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import os
 from pathlib import Path
 
 from ..wire.media import find_media
@@ -18,6 +19,8 @@ def check_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageProblemError(f"--media {folder}: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageProblemError(f"--media {folder}: no file can be written there")
 
 
 def save_media(folder: Path, text: str) -> list[Path]:

@@ -86,7 +86,7 @@ class PlainView:
         self._screen.remark(text)
 
     def item(self, kind: str, name: str, about: str | None) -> None:
-        self._screen.write(f"{name}\t{about}\n" if about else f"{name}\n")
+        self._screen.entry(f"{name}\t{about}" if about else name)
 
     def close(self, status: int) -> None:
         pass

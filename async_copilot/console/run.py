@@ -78,7 +78,7 @@ def _guarded(options: Options, interrupts: Interrupts, screen: Screen, view: Vie
                 if lists:
                     run(show_lists(client, options, view))
                     return ExitStatus.COMPLETE
-                begun = begin(options, opening, client, view.remark)
+                begun = begin(options, opening, client, view.url, view.remark)
                 if options.dry_run:
                     return _dry_run(opening, begun, run, screen)
                 talk = Talk(begun, options=options, view=view, run=run, interrupts=interrupts)

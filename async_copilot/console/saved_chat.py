@@ -6,6 +6,7 @@ read it. How a file is replaced is safe_file's business.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import stat
@@ -30,6 +31,7 @@ class Keeper:
     """Keeps the conversation under way in a file; another conversation gets another file.
 
     file: where it is kept.
+    url: of the server, fit to be shown; kept with it.
     name_next: names the file of the next conversation; None: a neighbor of this one.
     tell: says where a conversation is kept, if not where it was meant to be.
     """
@@ -38,9 +40,11 @@ class Keeper:
         self,
         file: SafeFile,
         tell: Callable[[str], object],
+        url: str,
         name_next: Callable[[], Path] | None = None,
     ) -> None:
         self._file = file
+        self._url = url
         self._tell = tell
         self._name_next = name_next
         self._first = file.path
@@ -55,7 +59,7 @@ class Keeper:
         if not chat.history:
             return
         with deep_nesting():
-            text = json.dumps(chat.to_dict(), indent=1)
+            text = json.dumps(chat.to_dict() | {"url": self._url}, indent=1)
         wanted = self._file.path
         self._used = True
         if not self._file.write(f"{text}\n".encode()):
@@ -94,25 +98,20 @@ def check_place(path: Path, resumed: Path | None) -> None:
         raise UsageProblemError(f"--save {path}: {problem}")
 
 
-def read_chat(
-    file: SafeFile, client: CopilotClient, options: Options, *, option: str = "--resume"
-) -> Conversation:
+def read_chat(file: SafeFile, client: CopilotClient, options: Options, url: str) -> Conversation:
     """Return the conversation in a file, with what the options say over it.
+
+    url: of the server. Another one than it was kept with is told what was said.
 
     Raises UsageProblemError.
     """
-    where = f"{option} {file.path}"
+    where = f"{'--resume' if options.resume else '--continue'} {file.path}"
     try:
         saved = _loaded(file.read())
-        given: dict[str, Any] = {"extra": options.fields}
-        if options.memory is not None:
-            given["memory"] = options.memory
-        if options.provider is not None:
-            given["provider"] = options.provider or None
-        if options.model is not None:
-            given["model"] = options.model
         with deep_nesting():
-            chat = Conversation.from_dict(client, saved, **given)
+            chat = Conversation.from_dict(client, saved, **_given(options))
+        if saved.get("url", url) != url:
+            chat = copy.copy(chat)
     except NotRegularError:
         raise UsageProblemError(f"{where}: it is not a regular file") from None
     except OSError as error:
@@ -125,10 +124,22 @@ def read_chat(
         if chat.memory == "server" and chat.history:
             raise UsageProblemError(
                 "--system: the server already has the saved conversation's prompt; "
-                "leave --system out, or start anew without --resume"
+                "leave --system out, or begin a new conversation"
             )
         chat.system = options.system
     return chat
+
+
+def _given(options: Options) -> dict[str, Any]:
+    """Return what goes before what a file says."""
+    given: dict[str, Any] = {"extra": options.fields}
+    if options.memory is not None:
+        given["memory"] = options.memory
+    if options.provider is not None:
+        given["provider"] = options.provider or None
+    if options.model is not None:
+        given["model"] = options.model
+    return given
 
 
 def _place_problem(path: Path, resumed: Path | None) -> str | None:

@@ -85,6 +85,10 @@ class Screen:
         if not self._ended:
             self.write("\n")
 
+    def entry(self, text: str) -> None:
+        """Write an entry of a list, on one line whatever a server puts into it."""
+        self.write(_LINE_ENDS.sub(" ", text) + "\n")
+
     def write_line(self, line: str) -> None:
         """Write a line of ours, as it is."""
         self._make_way()

@@ -132,6 +132,19 @@ def test_a_folder_that_cannot_be_made_is_told_and_the_chat_goes_on(tmp_path: Pat
     assert lost.returncode == 2
 
 
+def test_another_server_than_the_last_one_is_told_what_was_said(tmp_path: Path) -> None:
+    env = env_of(tmp_path)
+    with served(known) as first, served(known) as second:
+        inside("a", "--keep", "--url", first.url, env=env)
+        inside("-c", "b", "--url", second.url, env=env)
+        inside("-c", "c", "--url", second.url, env=env)
+    assert [request.text for request in second.requests] == [
+        "User: a\nAssistant: I know nothing.\nUser: b",
+        "c",
+    ]
+    assert second.requests[0].conversation is None
+
+
 def test_the_demo_can_be_gone_on_with_though_it_is_a_new_one_each_time(tmp_path: Path) -> None:
     env = env_of(tmp_path)
     for memory in ("server", "client"):

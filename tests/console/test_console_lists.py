@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 from console_runs import events_of, free_url, inside, served
 
+from async_copilot import CopilotClient
 from async_copilot.fake_server import FakeProvider
 
 PROVIDERS = [
@@ -51,6 +54,23 @@ def test_what_fails_is_told_as_for_a_turn() -> None:
     assert (nobody.returncode, "nothing answers at" in nobody.stderr) == (69, True)
     end = events_of(inside("--models", "--retries", "0", "--json", "--url", free_url()).stdout)[-1]
     assert (end["exit_status"], "nothing answers" in end["error"]["message"]) == (69, True)
+
+
+def test_an_entry_is_one_line_and_a_list_without_any_is_told() -> None:
+    with served("Hello", models=["a\nb"]) as server:
+        assert inside("--models", "--url", server.url).stdout.startswith("a b")
+        every = inside("--models", "--provider", "", "--url", server.url)
+    with (
+        served("Hello", models=[]) as server,
+        mock.patch.object(CopilotClient, "providers") as listed,
+    ):
+        listed.return_value = []
+        none = inside("--providers", "--url", server.url)
+        neither = inside("--models", "--url", server.url)
+    assert every.stdout.startswith("a b")
+    assert (none.returncode, none.stdout) == (0, "")
+    assert none.stderr == "async-copilot: the server lists no providers\n"
+    assert neither.stderr == "async-copilot: the server lists no models\n"
 
 
 def test_the_demo_has_lists_too() -> None:

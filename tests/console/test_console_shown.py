@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,11 @@ def test_a_folder_that_cannot_be_is_told(tmp_path: Path, monkeypatch: pytest.Mon
     with served(CAT) as server:
         done = inside("Hi", "--media", str(tmp_path / "file"), "--url", server.url)
         assert (done.returncode, server.requests) == (2, [])
+        with monkeypatch.context() as patched:
+            patched.setattr(os, "access", lambda *_: False)  # the tests may run as root
+            done = inside("Hi", "--media", str(tmp_path), "--url", server.url)
+        assert (done.returncode, server.requests) == (2, [])
+        assert "no file can be written there" in done.stderr
         monkeypatch.setattr(media_folder, "check_folder", lambda _: None)
         monkeypatch.setattr("async_copilot.console.run.check_folder", lambda _: None)
         gone = inside("Hi", "--media", str(tmp_path / "gone"), "--url", server.url)
