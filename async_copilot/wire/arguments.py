@@ -7,6 +7,8 @@ objects, of several calls, one behind the other.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import re
 from typing import Any
@@ -20,6 +22,7 @@ __all__ = ["Arguments"]
 
 _PLACEHOLDERS = ("{}", "[]", "null", "{ }")
 _BLANKS = re.compile(r"\s*")
+_BLANK = 4  # times as long as without blanks, so long is JSON with them
 _MANY = 256  # objects one behind the other: as many as an event may have calls
 _DEEP = 12  # objects within one another, to compare
 
@@ -60,7 +63,17 @@ class Arguments:
     size: characters so far.
     """
 
-    __slots__ = ("_behind", "_end", "_others", "_pieces", "_so_far", "_taken", "repeated", "size")
+    __slots__ = (
+        "_behind",
+        "_end",
+        "_normal",
+        "_others",
+        "_pieces",
+        "_so_far",
+        "_taken",
+        "repeated",
+        "size",
+    )
 
     def __init__(self, text: str = "") -> None:
         self._pieces = Pieces(text)
@@ -72,7 +85,8 @@ class Arguments:
         self.repeated = 0
         self._behind: Arguments | None = None  # what comes behind complete ones
         self._others: list[str] = []
-        self._taken: set[str] = set()
+        self._taken: set[bytes] = set()
+        self._normal: bytes | None = None  # of the whole, once it was asked for
 
     @property
     def opened(self) -> bool:
@@ -133,7 +147,7 @@ class Arguments:
         if self._behind.complete:
             text, others = str(self._behind), self._behind.take_others()
             self._behind = None
-            if _goes_on(str(self), text):
+            if len(text) * _BLANK >= self.size and _goes_on(str(self), text):
                 self.replace(text)
                 text = ""
             for other in (text, *others):
@@ -143,7 +157,9 @@ class Arguments:
         """Keep the arguments of another call, unless they only repeat what came before."""
         if text.strip() in ("", *_PLACEHOLDERS) or is_heavy(text) or not _is_json(text):
             return
-        self._taken.add(_normal(str(self)))
+        if self._normal is None:
+            self._normal = _normal(str(self))
+        self._taken.add(self._normal)
         normal = _normal(text)
         if normal not in self._taken and len(self._taken) < _MANY:
             self._taken.add(normal)
@@ -161,24 +177,25 @@ class Arguments:
         self._pieces.add(piece)
         self.size += len(piece)
         self._end.add(piece)
+        self._normal = None
 
     def replace(self, text: str) -> None:
         self._pieces.replace(text)
         self.size = len(text)
         self._end = _End()
         self._end.add(text)
-        self._so_far = None
+        self._so_far = self._normal = None
 
     def is_repeated_by(self, text: str) -> bool:
         """True for the same arguments again, apart from blanks."""
-        if len(text) > 2 * self.size + 2:
+        if len(text) > _BLANK * self.size + 2 or self.size > _BLANK * len(text) + 2:
             return False
-        mine = str(self)
-        return mine == text or (not is_heavy(mine) and _normal(mine) == _normal(text))
+        return (mine := str(self)) == text or _normal(mine) == _normal(text)
 
     def __str__(self) -> str:
-        if self._so_far is None or _is_json(joined := str(self._pieces)):
-            return str(self._pieces)
+        joined = str(self._pieces)
+        if self._so_far is None or is_heavy(joined) or _is_json(joined):
+            return joined
         so_far = str(self._so_far)
         return so_far if self._so_far.repeated or _is_json(so_far) else joined
 
@@ -191,12 +208,13 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _normal(text: str) -> str:
-    """Return the JSON value in one form; a text that is none as it is."""
-    try:
-        return orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS).decode()
-    except (ValueError, TypeError):
-        return text
+def _normal(text: str) -> bytes:
+    """Return a name of the JSON value, however it is written; of the text, where it is none."""
+    written = text.encode(errors="replace")
+    if not is_heavy(written):
+        with contextlib.suppress(ValueError, TypeError):
+            written = orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(written, digest_size=16).digest()
 
 
 def _objects(text: str) -> list[str]:

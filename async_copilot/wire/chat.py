@@ -17,7 +17,7 @@ from typing import Any, TypeVar, dataclass_transform
 
 from .content import REASONING, read_content, read_reasoning, read_text
 from .objects import malformed
-from .text import as_json
+from .text import as_json, json_start
 
 __all__ = ["ChatChunk", "ToolCallDelta", "delta_of", "read_chunks", "tool_call_deltas"]
 
@@ -141,12 +141,14 @@ def _choices(choices: Any) -> list[tuple[int, dict[str, Any]]]:
     if not choices:
         return []
     if not isinstance(choices, list):
-        raise malformed(as_json(choices), "an event whose choices are neither a list nor an object")
+        raise malformed(
+            json_start(choices), "an event whose choices are neither a list nor an object"
+        )
     if len(choices) > MAX_CHOICES:
         raise malformed("", f"an event of {len(choices):,} choices; {MAX_CHOICES} is the most")
     found = [pair for pair in enumerate(choices) if isinstance(pair[1], dict)]
     if not found and any(choice is not None for choice in choices):
-        raise malformed(as_json(choices), "an event whose choices are not objects")
+        raise malformed(json_start(choices), "an event whose choices are not objects")
     return found
 
 
@@ -261,7 +263,7 @@ def tool_call_deltas(delta: dict[str, Any]) -> tuple[ToolCallDelta, ...]:
         raise malformed("", f"an event of {len(calls):,} tool calls; {MAX_CALLS} are the most")
     found = [call for call in calls if isinstance(call, dict)] if isinstance(calls, list) else []
     if not found and not (isinstance(calls, list) and not any(calls)):
-        raise malformed(as_json(calls), "an event whose tool_calls are not objects")
+        raise malformed(json_start(calls), "an event whose tool_calls are not objects")
     return tuple(_tool_call(call) for call in found)
 
 

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from .objects import malformed
-from .text import as_json
+from .text import as_json, json_start
 
 __all__ = ["REASONING", "read_content", "read_reasoning", "read_text"]
 
@@ -44,9 +44,11 @@ def read_content(content: Any) -> tuple[str, str]:
     if content is False:
         return "", ""
     if isinstance(content, bool):
-        raise malformed(as_json(content), "an event whose content is not a text")
+        raise malformed(json_start(content), "an event whose content is not a text")
     if isinstance(content, float) and _EXACT <= abs(content) < math.inf:
-        raise malformed(as_json(content), "an event whose content is a number of too many digits")
+        raise malformed(
+            json_start(content), "an event whose content is a number of too many digits"
+        )
     if isinstance(content, int | float):
         return as_json(content), ""
     if isinstance(content, dict) and isinstance(content.get("parts"), list):
@@ -68,7 +70,7 @@ def read_content(content: Any) -> tuple[str, str]:
         texts.append(text)
     text, thought = "".join(texts), "".join(thoughts)
     if unknown and not (text or thought):
-        raise malformed(as_json(content), "an event whose content is not a text")
+        raise malformed(json_start(content), "an event whose content is not a text")
     return text, thought
 
 

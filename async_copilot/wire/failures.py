@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .text import EXCERPT, as_json, visible, without_lone_surrogates
+from .text import EXCERPT, json_start, visible, without_lone_surrogates
 
 __all__ = [
     "FAILURES",
@@ -190,7 +190,7 @@ def _only_a_flag(error: Any) -> bool:
 
 
 def _is_fine(code: Any) -> bool:
-    return code is None or as_json(code).lower() in _FINE
+    return code is None or json_start(code).lower() in _FINE
 
 
 def _stands_alone(event: dict[str, Any], error: Any) -> ServerError | None:
@@ -254,7 +254,7 @@ def server_error(error: Any, *, beside: Mapping[str, Any] | None = None) -> Serv
     first = _first_of(fields.get("errors")) or _first_of(fields.get("error")) or {}
     message = _words(fields)
     if not message and not (isinstance(error, str) or error is None):
-        message = visible(as_json(_without_secrets(error))[:EXCERPT])
+        message = visible(json_start(_without_secrets(error)))
     code = _field(_CODES, fields, first, fields.get("detail"))
     return ServerError(
         message or NO_MESSAGE,
@@ -297,7 +297,7 @@ def _said(value: Any, depth: int) -> str:
     if isinstance(value, list) and depth:
         return "; ".join(_item(item, depth) for item in value[:_MANY])[:EXCERPT]
     if not isinstance(value, dict):
-        return as_json(value)[:EXCERPT]
+        return json_start(value)
     if depth:
         for name in _WORDS:
             inner = value.get(name)
@@ -308,16 +308,16 @@ def _said(value: Any, depth: int) -> str:
 
 def _item(item: Any, depth: int) -> str:
     """Return "body.messages: Field required" of one FastAPI validation error, or any words."""
-    said = _said(item, depth - 1) or as_json(item)[:EXCERPT]
+    said = _said(item, depth - 1) or json_start(item)
     where = item.get("loc") if isinstance(item, dict) else None
     if not isinstance(where, list):
         return said
-    return ".".join(as_json(step)[:EXCERPT] for step in where[:_MANY]) + ": " + said
+    return ".".join(json_start(step) for step in where[:_MANY]) + ": " + said
 
 
 def _wrapped(value: Any) -> str:
     """Return what a gateway passes on: a text, or an object's words, or its JSON."""
-    return _said(value, _DEEP)[:EXCERPT] or as_json(value)[:EXCERPT]
+    return _said(value, _DEEP)[:EXCERPT] or json_start(value)
 
 
 def _without_secrets(error: Any) -> Any:

@@ -58,7 +58,7 @@ _SEALED = re.compile("encrypted|redacted")  # types of data that is whole, and n
 
 _DEEP = 12  # objects within one another; what is deeper counts as one value
 _MANY = 100_000  # indexes of one list
-_LONG = 4096  # items that come at once; a longer list is data, and not pieces of anything
+_LONG = 4096  # items or fields that come at once; more are data, and not pieces of anything
 
 
 class Fields:
@@ -95,6 +95,9 @@ class Fields:
         whole: the fields repeat what came before, and may go on with it.
         """
         values = self._values
+        if len(fields) > _LONG:
+            values |= {name: value for name, value in fields.items() if name not in skip}
+            return
         for name, value in fields.items():
             if value is None or name in skip or (name in first and name in values):
                 continue
@@ -267,7 +270,7 @@ def merged_usage(before: dict[str, Any] | None, usage: dict[str, Any]) -> dict[s
 
     Some servers send the prompt's count first and the answer's last, or zeros at the end.
     """
-    return usage if not before else _counts(before, usage, 0)
+    return usage if not before or len(usage) > _LONG else _counts(before, usage, 0)
 
 
 def _counts(before: dict[str, Any], usage: dict[str, Any], depth: int) -> dict[str, Any]:

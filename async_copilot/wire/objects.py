@@ -28,7 +28,7 @@ _OBJECTS = 250_000  # an object or list takes up to 240 bytes, any other value u
 
 # What orjson refuses is read by the standard library, at a tenth of its speed; and each half
 # character costs as much as a line. Such an event is text that was cut or broken on its way.
-_SLOW = 4 * 2**20  # bytes
+_SLOW = 2 * 2**20  # bytes
 
 
 def loads(data: Bytes | str) -> Any:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from itertools import islice
 from typing import Any
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "EXCERPT",
     "as_json",
     "excerpt",
+    "json_start",
     "one_line",
     "readable",
     "visible",
@@ -27,6 +29,9 @@ BOM = b"\xef\xbb\xbf"
 
 EXCERPT = 300
 """Characters of a peer's text that an error quotes: a few lines of a terminal."""
+
+_DEEP = 100  # values within one another that are shown
+_TOO_DEEP = "(nested too deeply to show)"
 
 # C0 and C1 controls but tab and newline, and the marks that reorder what is around them.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -75,8 +80,32 @@ def as_json(value: Any) -> str:
         try:
             value = json.dumps(value, ensure_ascii=False)
         except RecursionError:
-            return "(nested too deeply to show)"
+            return _TOO_DEEP
     return without_lone_surrogates(value)
+
+
+def json_start(value: Any) -> str:
+    """Return the first EXCERPT characters of as_json(value), at the cost of no more than these."""
+    try:
+        start = _start(value, [EXCERPT], 0)
+    except RecursionError:
+        return _TOO_DEEP
+    return as_json(start)[:EXCERPT]
+
+
+def _start(value: Any, left: list[int], depth: int) -> Any:
+    """Return a value, cut; left: how many more values there may be, of a character or more."""
+    left[0] -= 1
+    if isinstance(value, str):
+        return value[:EXCERPT]
+    if depth > _DEEP:
+        raise RecursionError
+    if isinstance(value, dict):
+        items = islice(value.items(), EXCERPT)
+        return {name[:EXCERPT]: _start(one, left, depth + 1) for name, one in items if left[0] > 0}
+    if isinstance(value, list):
+        return [_start(one, left, depth + 1) for one in value[:EXCERPT] if left[0] > 0]
+    return value
 
 
 def without_lone_surrogates(text: str) -> str:

@@ -7,6 +7,7 @@ by chance (a hundred times as long) is judged by the clock.
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 import tracemalloc
@@ -73,6 +74,7 @@ VALUES: dict[str, tuple[bytes, bytes, bytes]] = {
     "lists": (b"[[]", b",[]", b"]"),
     "objects of one field": (b'[{"":0}', b',{"":0}', b"]"),
     "parts": (b'[{"type":"text","text":"a"}', b',{"type":"text","text":"a"}', b"]"),
+    "many fields": (b'{"a":0', b',"a":[]', b"}"),
     "named": (b'[{"name":"f"}', b',{"name":"f"}', b"]"),
     "texts": (b'["a"', b',"a"', b"]"),
     "numbers": (b"[1.5", b",1.5", b"]"),
@@ -159,6 +161,50 @@ def calls_made(data: bytes) -> int:
 def test_the_work_grows_with_the_bytes_and_no_faster(around: str, value: str) -> None:
     small, large = (calls_made(payload(around, value, size)) for size in (4_000, 16_000))
     assert large < 5 * small + 2000
+
+
+def called(*arguments: str) -> list[bytes]:
+    """Events, each with a piece of the arguments of one call."""
+    events = []
+    for piece in arguments:
+        call = {"index": 0, "id": "c", "function": {"name": "f", "arguments": piece}}
+        delta = {"choices": [{"delta": {"tool_calls": [call]}}]}
+        events.append(b"data: " + json.dumps(delta).encode() + b"\n\n")
+    return events
+
+
+LARGE_TEXT = json.dumps({"a": "x" * MIB})
+PIECES: dict[str, list[str]] = {
+    "small ones behind large ones": [LARGE_TEXT, *(f'{{"a":{n}}}' for n in range(1500))],
+    "empty ones behind large ones": [LARGE_TEXT, *["{}"] * 1500],
+    "lists without end": ["[", *["[]," * 60_000] * 30, "[]]", "[]"],
+    "objects without end, in one piece": ["{}" * 100_000],
+    "growing ones": [json.dumps({"a": "x" * n}) for n in range(1500)],
+    "growing pieces": [json.dumps({"a": "x" * n})[:-2] for n in range(1500)],
+}
+
+
+@pytest.mark.parametrize("pieces", PIECES.values(), ids=PIECES)
+def test_arguments_in_many_pieces_take_no_more_than_their_bytes(pieces: list[str]) -> None:
+    """Quadratic work would take a hundred times as long."""
+    decoder, answer = DeltaDecoder(), Answer()
+    started = time.process_time()
+    for event in called(*pieces):
+        decoder.texts(event)
+        for chunk in decoder.told:
+            answer.absorb(chunk)
+        decoder.told.clear()
+    assert answer.tool_calls
+    assert time.process_time() - started < 5
+
+
+def test_an_object_of_very_many_fields_is_kept_as_it_comes() -> None:
+    many = {f"k{number}": [number] for number in range(5000)}
+    delta = json.dumps({"choices": [{"delta": {"content": "Hi", **many}}], "usage": many})
+    answer = read(delta.encode())
+    assert answer.text == "Hi"
+    assert answer.message == {"role": "assistant", "content": "Hi", **many}
+    assert answer.usage == many
 
 
 def test_what_would_take_far_more_than_its_bytes_is_refused_at_once() -> None:

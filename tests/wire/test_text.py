@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from async_copilot.wire.text import visible
+from async_copilot.wire.text import EXCERPT, as_json, json_start, visible
 
 
 @pytest.mark.parametrize(
@@ -38,3 +38,23 @@ def test_nothing_but_tab_and_line_end_acts(text: str) -> None:
     for character in visible(text):
         code = ord(character)
         assert character in "\t\n" or 0x20 <= code < 0x7F or code > 0x9F
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@given(JSON)
+def test_the_start_of_json_is_its_start(value: object) -> None:
+    assert json_start(value) == as_json(value)[:EXCERPT]
+
+
+def test_the_start_of_json_costs_no_more_than_its_characters() -> None:
+    assert json_start([1] * 10**6) == str([1] * 200)[:EXCERPT]
+    assert json_start({"a": {"b" * 10**6: 0}, "c": ["x" * 10**6] * 9}) == '{"a": {"' + "b" * 292
+    nested: object = 0
+    for _ in range(10**5):
+        nested = [nested]
+    assert json_start(nested) == "(nested too deeply to show)"
