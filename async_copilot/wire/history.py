@@ -44,6 +44,10 @@ _REASONING = re.compile(
     r".*(reasoning|thinking|thought|signature).*|extra_content|provider_specific_fields"
 )
 
+# Stands for calls that never got their results, after the results of earlier ones: Mistral
+# refuses a user's message right after a tool's.
+_UNANSWERED = "…"
+
 _DATA_URI = r"data:[\w.+/-]+(?:;[\w.=+-]+)*;base64,[A-Za-z0-9+/=_\s-]*+"
 _MEDIA = re.compile(
     rf"!\[(?P<alt>[^\]]{{0,200}})\]\({_DATA_URI}\)"
@@ -213,9 +217,13 @@ def in_order(messages: Iterable[Message], *, echo: Echo) -> tuple[list[Message],
             continue
         pair, unanswered, uncalled = _paired(waiting, echo)
         kept += pair
+        role = message.get("role")
+        after_results = bool(kept) and kept[-1].get("role") == "tool"
+        if after_results and unanswered and not pair and role != "assistant":
+            kept.append({"role": "assistant", "content": _UNANSWERED})
         calls, results = calls + unanswered, results + uncalled
         waiting = [message] if message.get("tool_calls") else []
-        if message.get("role") == "tool":
+        if role == "tool":
             results += 1
         elif not waiting and _says_nothing(message):
             empty += 1

@@ -312,6 +312,24 @@ def test_a_call_has_one_result_right_after_it() -> None:
     )
 
 
+def test_no_question_comes_right_after_a_result() -> None:
+    """Where the calls between them were never answered; Mistral answers 400 to it."""
+    first, second = said(None, tool_calls=[call("a")]), said(None, tool_calls=[call("b")])
+    told = ["1 tool call without a result"]
+    begun = [user("1"), first, result("a")]
+    assert in_order([*begun, second, user("2")], echo="tools") == (
+        [*begun, said("…"), user("2")],
+        told,
+    )
+    spoken = {**second, "content": "Let me see"}
+    assert in_order([*begun, spoken, user("2")], echo="tools") == (
+        [*begun, said("Let me see"), user("2")],
+        told,
+    )
+    assert in_order([*begun, second, said("a")], echo="tools") == ([*begun, said("a")], told)
+    assert in_order([user("1"), second, user("2")], echo="tools") == ([user("1"), user("2")], told)
+
+
 def test_two_calls_of_one_id_have_two_results() -> None:
     twins = said(None, tool_calls=[call("a"), call("a", name="g")])
     messages = [user(), twins, result("a", "1"), result("a", "2"), said()]
