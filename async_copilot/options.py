@@ -209,7 +209,7 @@ _INSTEAD = {
     ),
     "give it to CopilotClient(max_connections=...)": "limit_per_host limits pool_limits",
     "use the logger async_copilot, by logging.getLogger()": "log_level logger",
-    "give it to an aiohttp.ClientSession, give that to CopilotClient(session=...)": (
+    "give it to an aiohttp.ClientSession, and give that to CopilotClient(session=...)": (
         "allow_redirects auth auto_decompress client connector connector_owner cookie_jar cookies "
         "follow_redirects http1 http2 http_client keepalive_timeout local_addr loop max_field_size "
         "max_line_size max_redirects middlewares mounts proxies proxy proxy_auth proxy_headers "

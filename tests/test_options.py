@@ -222,7 +222,7 @@ async def test_an_option_that_belongs_elsewhere_is_refused_with_its_place(name: 
         ("default_headers", "use headers="),
         ("organization", r"use headers=\{"),
         ("verify", "use ssl="),
-        ("http_client", "give it to an aiohttp.ClientSession, use session="),
+        ("http_client", "give it to an aiohttp.ClientSession, and use session="),
         ("limits", "use max_connections="),
         ("api_base", "use base_url="),
         ("default_query", "put a query into base_url"),
