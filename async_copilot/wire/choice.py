@@ -54,6 +54,15 @@ class Choice:
     finish_reason: str | None
 
 
+@dataclass(slots=True)
+class _Parts:
+    """Parts of a content that came without other text between them; where they are in the text."""
+
+    start: int
+    end: int
+    fields: Fields
+
+
 class Gathering:
     """A choice in the making: what its chunks have said so far.
 
@@ -83,7 +92,7 @@ class Gathering:
         self.silent: frozenset[str] = frozenset()  # fields of reasoning that came empty
         # Made when there is something to keep: most streams are text and nothing else.
         self.calls: Calls | None = None
-        self.parts: list[tuple[int, int, Any]] | None = None  # place in the text, length, content
+        self.parts: list[_Parts] | None = None
         self.fields: Fields | None = None  # of the message, the unknown ones
         self.rest: Fields | None = None  # and of the choice
         self.logprobs: Fields | None = None
@@ -106,7 +115,7 @@ class Gathering:
     def _add_choice(self, chunk: ChatChunk, choice: dict[str, Any]) -> None:
         """Keep what the choice says besides."""
         delta, message = choice.get("delta"), choice.get("message")
-        if type(delta) is not dict or message is not None:
+        if type(delta) is not dict or message is not None or "text" in delta:
             delta, is_message = delta_of(choice)
             if isinstance(message, dict) and not is_message:
                 self.fields = _added(self.fields, message, _MESSAGE, whole=True)
@@ -116,8 +125,7 @@ class Gathering:
             self.silent |= {name for name in REASONING & delta.keys() if delta[name] == ""}
         content, role = delta.get("content"), delta.get("role")
         if isinstance(content, list | dict) and content and not chunk.whole:
-            self.parts = self.parts or []
-            self.parts.append((chunk.at, len(chunk.content), content))
+            self._add_parts(content, chunk.at, len(chunk.content))
         if role and isinstance(role, str):
             self.role = role
         if chunk.whole and "tool_calls" in delta:
@@ -127,6 +135,17 @@ class Gathering:
         if logprobs and isinstance(logprobs, dict) and not (chunk.whole and self.logprobs):
             self.logprobs = self.logprobs or Fields(pieces=False)
             self.logprobs.add_logprobs(logprobs)
+
+    def _add_parts(self, content: Any, at: int, length: int) -> None:
+        listed = content if isinstance(content, list) else content.get("parts") or [content]
+        self.parts = self.parts or []
+        if not self.parts or self.parts[-1].end != at:
+            self.parts.append(_Parts(at, at, Fields(pieces=True)))
+        last = self.parts[-1]
+        last.end += length
+        last.fields.add(
+            {"content": [{"type": "text", "text": p} if isinstance(p, str) else p for p in listed]}
+        )
 
     def tool_calls(self, answer: str) -> list[ToolCall]:
         return [
@@ -168,16 +187,14 @@ class Gathering:
             fields |= dict.fromkeys(sorted(self.silent - fields.keys()), "")
         return {"role": self.role, "content": content or (None if fields else ""), **fields}
 
-    def _in_parts(self, known: list[tuple[int, int, Any]]) -> list[Any]:
+    def _in_parts(self, known: list[_Parts]) -> list[Any]:
         """Return the content as parts, the text that came outside of them among them."""
         text, at = str(self.text), 0
         parts = Fields(pieces=True)
-        for place, length, content in known:
-            before = [{"type": "text", "text": text[at:place]}] if place > at else []
-            listed = content if isinstance(content, list) else content.get("parts") or [content]
-            named = ({"type": "text", "text": p} if isinstance(p, str) else p for p in listed)
-            parts.add({"content": [*before, *named]})
-            at = place + length
+        for some in known:
+            before = [{"type": "text", "text": text[at : some.start]}] if some.start > at else []
+            parts.add({"content": [*before, *some.fields.plain()["content"]]})
+            at = some.end
         if at < len(text):
             parts.add({"content": [{"type": "text", "text": text[at:]}]})
         return parts.plain()["content"]  # type: ignore[no-any-return]  # a list went in

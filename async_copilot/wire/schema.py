@@ -9,6 +9,7 @@ keywords (``pattern``, ``format``) are left to the server.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = ["is_schema", "is_strict", "misfit", "strict_schema"]
@@ -66,30 +67,46 @@ def is_schema(value: Schema) -> bool:
 def misfit(value: Any, schema: Schema) -> str:
     """Return the first thing about value that schema does not allow; "" where it fits."""
     try:
-        return next(_misfits(value, schema, schema, "the answer"), "")
+        return next(_misfits(value, schema, _Walk(schema), "the answer"), "")
     except RecursionError:
         return "it, or its schema, is nested too deeply"
 
 
-def _misfits(value: Any, schema: Any, root: Schema, where: str) -> Iterator[str]:
+@dataclass(slots=True)
+class _Walk:
+    """One check. fits: what was found of a value and a part of an anyOf, by their ids."""
+
+    root: Schema
+    fits: dict[tuple[int, int], bool] = field(default_factory=dict)
+
+
+def _fits(value: Any, part: Any, walk: _Walk, where: str) -> bool:
+    # Each pair is looked at once, or a schema that leads to itself twice takes exponential time.
+    pair = (id(value), id(part))
+    if pair not in walk.fits:
+        walk.fits[pair] = not any(_misfits(value, part, walk, where))
+    return walk.fits[pair]
+
+
+def _misfits(value: Any, schema: Any, walk: _Walk, where: str) -> Iterator[str]:
     if schema is False:
         yield f"{where} is not allowed"
     if not isinstance(schema, Mapping):
         return
     if "$ref" in schema:
-        yield from _misfits(value, _target(root, schema["$ref"]), root, where)
+        yield from _misfits(value, _target(walk.root, schema["$ref"]), walk, where)
     yield from _wrong_kind(value, schema, where)
     for part in schema.get("allOf", ()):
-        yield from _misfits(value, part, root, where)
+        yield from _misfits(value, part, walk, where)
     for name in ("anyOf", "oneOf"):
         parts = schema.get(name, ())
-        if parts and all(any(_misfits(value, part, root, where)) for part in parts):
+        if parts and not any(_fits(value, part, walk, where) for part in parts):
             yield f"{where} fits none of {len(parts)} {name}"
     if isinstance(value, dict):
-        yield from _wrong_fields(value, schema, root, where)
+        yield from _wrong_fields(value, schema, walk, where)
     if isinstance(value, list):
         for place, item in enumerate(value):
-            yield from _misfits(item, schema.get("items"), root, f"{where}[{place}]")
+            yield from _misfits(item, schema.get("items"), walk, f"{where}[{place}]")
 
 
 def _wrong_kind(value: Any, schema: Schema, where: str) -> Iterator[str]:
@@ -105,19 +122,19 @@ def _wrong_kind(value: Any, schema: Schema, where: str) -> Iterator[str]:
             yield f"{where} is beyond {name} {schema[name]}"
 
 
-def _wrong_fields(value: dict[str, Any], schema: Schema, root: Schema, where: str) -> Iterator[str]:
+def _wrong_fields(value: dict[str, Any], schema: Schema, walk: _Walk, where: str) -> Iterator[str]:
     properties = schema.get("properties", {})
     for name in schema.get("required", ()):
         if name not in value:
             yield f"{where} lacks {name!r}"
     for name, item in value.items():
         if name in properties:
-            yield from _misfits(item, properties[name], root, f"{where}.{name}")
+            yield from _misfits(item, properties[name], walk, f"{where}.{name}")
         elif schema.get("additionalProperties") is False:
             yield f"{where} has {name!r}, which the schema does not know"
         else:
             other = schema.get("additionalProperties")
-            yield from _misfits(item, other, root, f"{where}.{name}")
+            yield from _misfits(item, other, walk, f"{where}.{name}")
 
 
 def _same(value: Any, other: Any) -> bool:

@@ -187,6 +187,26 @@ def test_a_message_that_comes_whole_is_kept_as_it_is(
     assert whole(document).completion["choices"][0]["message"] == given
 
 
+def test_text_and_parts_stand_in_their_order() -> None:
+    image: Message = {"type": "image_url", "image_url": {"url": "u"}}
+    thought = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    contents = ["a", [thought], [thought], "b", [image], ["c", {"type": "text", "text": "d"}], "e"]
+    found = streamed(*({"content": content} for content in contents))
+    assert found.completion["choices"][0]["message"]["content"] == [
+        {"type": "text", "text": "a"},
+        {"type": "thinking", "thinking": [{"type": "text", "text": "hmhm"}]},
+        {"type": "text", "text": "b"},
+        image,
+        {"type": "text", "text": "c"},
+        {"type": "text", "text": "de"},
+    ]
+
+
+def test_a_text_in_a_delta_is_content_and_nothing_else() -> None:
+    (choice,) = streamed({"text": "a"}, {"text": "b"}).completion["choices"]
+    assert choice["message"] == {"role": "assistant", "content": "ab"}
+
+
 def test_fields_beside_the_deltas_are_merged_too() -> None:
     events: list[Event] = [
         {"citations": ["u"], "search_results": [{"url": "u"}], "prompt_token_ids": [1, 1]},

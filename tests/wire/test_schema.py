@@ -186,3 +186,18 @@ def test_what_the_strict_mode_does_not_know_is_sent_without_it(free: Any) -> Non
 @pytest.mark.parametrize("odd", [{"type": 5}, {"properties": 5}, {"type": "object", "anyOf": 5}])
 def test_what_is_not_a_schema_is_left_to_its_server(odd: dict[str, Any]) -> None:
     assert not is_strict(odd)
+
+
+def test_a_schema_that_leads_to_itself_in_two_ways_is_checked_in_time() -> None:
+    """Each level would double the work: 2**60 checks."""
+    node = {
+        "anyOf": [
+            {"type": "object", "properties": {"a": {"$ref": "#/$defs/N"}, kind: {"type": "null"}}}
+            for kind in ("x", "y")
+        ]
+    }
+    schema = {"$defs": {"N": node}, "$ref": "#/$defs/N"}
+    value: Any = {"x": 1, "y": 1}
+    for _ in range(60):
+        value = {"a": value}
+    assert "fits none of 2 anyOf" in misfit(value, schema)
