@@ -13,7 +13,7 @@ import gc
 import inspect
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import examples  # noqa: F401  # how many of them a property is tried with
@@ -43,9 +43,21 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def pytest_configure() -> None:
-    """Take SIGINT back where it is ignored (``nohup ... &``): what is started here inherits it."""
+    """Take back what ``nohup ... &`` ignores: what is started here inherits it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    hang_up = getattr(signal, "SIGHUP", None)
+    if hang_up is not None and signal.getsignal(hang_up) is signal.SIG_IGN:
+        # Not the default, which would end this run with its terminal; a handler is not inherited.
+        signal.signal(hang_up, lambda *_: None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def brief_pauses() -> Iterator[None]:
+    """Before a retry that no server has timed, a tenth of the pause: chance says how long."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("async_copilot.transport.retries.FIRST_PAUSE", 0.05)
+        yield
 
 
 def pytest_collection_finish() -> None:

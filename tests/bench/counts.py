@@ -20,6 +20,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from types import FrameType
 
+import async_copilot
+
 from . import shapes
 from .contestants import Contestant
 from .replay import HEAD, LAST_CHUNK, chunk
@@ -27,6 +29,7 @@ from .replay import HEAD, LAST_CHUNK, chunk
 __all__ = ["counts"]
 
 HERE = str(Path(__file__).parent)
+OURS = str(Path(async_copilot.__file__).parent) + os.sep
 WARM_UP = 20  # deltas, after which every short cut has been learned
 
 
@@ -80,7 +83,7 @@ def calls() -> Iterator[Counter[str]]:
         file = frame.f_code.co_filename
         if not file.startswith(HERE):
             count[event] += 1
-            if event == "call" and f"{os.sep}async_copilot{os.sep}" in file:
+            if event == "call" and file.startswith(OURS):
                 count["own"] += 1
 
     sys.setprofile(note)

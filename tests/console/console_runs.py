@@ -31,6 +31,7 @@ __all__ = [
     "ending",
     "events_of",
     "free_url",
+    "hurried_demo",
     "inside",
     "known",
     "served",
@@ -116,6 +117,13 @@ def inside(
         status = main(args)
     texts = [stream.buffer.getvalue().decode() for stream in (out, err)]
     return Finished(args, int(status), *texts)
+
+
+@contextmanager
+def hurried_demo() -> Iterator[None]:
+    """The demo in this process answers at once, not at the pace of a chat."""
+    with mock.patch("async_copilot.fake_server.demo.Pace", return_value=None):
+        yield
 
 
 @contextmanager

@@ -110,8 +110,9 @@ FAULTS: dict[str, tuple[int, Script, str]] = {
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_has_its_status_and_one_line(name: str) -> None:
     status, script, words = FAULTS[name]
+    clock = ("--timeout-silence", "0.2") if "silent" in name else ()
     with served(script) as server:
-        checked(inside("Hi", "--url", server.url, *QUICK), status, words)
+        checked(inside("Hi", "--url", server.url, *QUICK, *clock), status, words)
 
 
 def test_broken_framing_is_told_or_looks_like_silence() -> None:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
-from console_runs import console, ending, free_url, inside, known, served, terminal
+from console_runs import console, ending, free_url, hurried_demo, inside, known, served, terminal
 
 from async_copilot.console import conversations
 from async_copilot.console.kept_chats import chats_folder, newest_chat
@@ -148,8 +148,9 @@ def test_another_server_than_the_last_one_is_told_what_was_said(tmp_path: Path) 
 def test_the_demo_can_be_gone_on_with_though_it_is_a_new_one_each_time(tmp_path: Path) -> None:
     env = env_of(tmp_path)
     for memory in ("server", "client"):
-        inside("--demo", "--memory", memory, "--keep", "I am Ann", env=env)
-        done = inside("--demo", "-c", "Who am I?", env=env)
+        with hurried_demo():
+            inside("--demo", "--memory", memory, "--keep", "I am Ann", env=env)
+            done = inside("--demo", "-c", "Who am I?", env=env)
         assert done.stdout.startswith("Your name is Ann.")
 
 

@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from console_runs import inside, served
+from console_runs import hurried_demo, inside, served
 
 from async_copilot.fake_server import FakeAnswer
 
@@ -15,7 +15,8 @@ KEY = "sk-abcdefgh12345678"
 
 def test_the_demo_says_that_it_is_one_and_remembers_whoever_is_to() -> None:
     env = {"ASYNC_COPILOT_URL": "http://elsewhere.test/"}
-    done = inside("--demo", "--memory", "client", "I am Ann", "Who am I?", env=env)
+    with hurried_demo():
+        done = inside("--demo", "--memory", "client", "I am Ann", "Who am I?", env=env)
     first, _, second = done.stdout.partition("\n\n")
     assert first.startswith("Hello Ann!")
     assert second.startswith("Your name is Ann.")

@@ -13,6 +13,7 @@ from console_runs import (
     command,
     ending,
     events_of,
+    hurried_demo,
     inside,
     served,
     spawned,
@@ -181,5 +182,6 @@ def test_the_demo_shows_the_two_questions_on_a_terminal() -> None:
     assert status == 0
     assert "> Hello, I am Heiner. How are you?\r\nHello Heiner!" in out
     assert "\r\n\r\n> Tell me something about my name.\r\nYour name is Heiner." in out
-    assert "> " not in inside("--demo").stderr
-    assert "> " not in inside("--demo", "Hi").stderr
+    with hurried_demo():
+        assert "> " not in inside("--demo").stderr
+        assert "> " not in inside("--demo", "Hi").stderr

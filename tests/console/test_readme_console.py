@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -37,11 +38,17 @@ def test_the_readme_shows_sessions() -> None:
     assert len(sessions()) >= 3
 
 
-@pytest.mark.parametrize("block", sessions())
-def test_a_session_runs_as_it_is_written(block: Block, tmp_path: Path) -> None:
-    """On a terminal, the commands of a block in one folder."""
-    for command, output in block:
-        assert replayed(command, output, tmp_path) == output
+def test_each_session_runs_as_it_is_written(tmp_path: Path) -> None:
+    """On a terminal, the commands of a block in one folder; the blocks side by side."""
+
+    def run(number: int, block: Block) -> Block:
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        return [(command, replayed(command, output, folder)) for command, output in block]
+
+    with ThreadPoolExecutor() as pool:
+        shown = pool.map(run, range(len(sessions())), sessions())
+    assert list(shown) == sessions()
 
 
 def replayed(command: str, output: str, tmp_path: Path) -> str:

@@ -351,7 +351,7 @@ async def test_a_user_of_the_url_is_sent_and_never_told(
 async def test_two_recorders_may_write_one_file(tmp_path: Path) -> None:
     file = tmp_path / "a.cassette"
     async with (
-        FakeServer("x" * 50_000) as upstream,
+        FakeServer(FakeAnswer(["x" * 10_000] * 5)) as upstream,
         FakeServer(Recorder(upstream.url, file)) as one,
         FakeServer(Recorder(upstream.url, file)) as two,
     ):

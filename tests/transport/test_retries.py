@@ -22,6 +22,7 @@ from async_copilot.errors import (
     StreamError,
     TruncatedError,
 )
+from async_copilot.transport import retries
 from async_copilot.transport.retries import (
     FIRST_PAUSE,
     LONGEST_ASKED_PAUSE,
@@ -82,7 +83,8 @@ def test_an_overload_told_in_the_stream_is_retried_like_a_status() -> None:
 # ------------------------------------------------------------------ how long
 
 
-def test_pauses_grow_within_bounds_and_scatter() -> None:
+def test_pauses_grow_within_bounds_and_scatter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retries, "FIRST_PAUSE", FIRST_PAUSE)
     for attempt in range(12):
         pauses = [retry_pause(DisconnectedError(""), attempt) for _ in range(200)]
         longest = min(LONGEST_PAUSE, FIRST_PAUSE * 2**attempt)
