@@ -14,7 +14,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TextIO, get_args
 
 from .cassette import Cassette
 from .memory import MemoryKind
@@ -121,6 +121,13 @@ def _script(options: argparse.Namespace) -> tuple[Any, str]:
     return None, "a built-in demo"
 
 
+def _say(stream: TextIO | None, line: str) -> None:
+    """One line, where somebody may read it: a program without a terminal may have neither."""
+    if stream is not None:
+        stream.write(f"{line}\n")
+        stream.flush()
+
+
 async def _serve(server: FakeServer, what: str) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -128,14 +135,13 @@ async def _serve(server: FakeServer, what: str) -> None:
         with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt comes instead
             loop.add_signal_handler(number, stop.set)
     log = logging.getLogger("async_copilot.fake_server")
-    shown = logging.StreamHandler(sys.stderr)
+    shown = logging.StreamHandler(sys.stderr) if sys.stderr else logging.NullHandler()
     log.addHandler(shown)
     log.setLevel(logging.INFO)
     try:
         async with server:
-            sys.stdout.write(f"{server.url}\n")
-            sys.stdout.flush()
-            sys.stderr.write(f"This is {what}, not Copilot. Ctrl-C stops it.\n")
+            _say(sys.stdout, server.url)
+            _say(sys.stderr, f"This is {what}, not Copilot. Ctrl-C stops it.")
             await stop.wait()
     finally:
         log.removeHandler(shown)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -64,6 +64,24 @@ class Memory:
         self._texts.clear()
         self._cache.clear()
         self._size = 0
+
+    def first_turn(self, request: Request, routes: Sequence[Route]) -> Turn:
+        """Where this request stands with the first of these providers that does not fail.
+
+        Where all of them fail: with the pool, in whose failure theirs are; one alone fails itself.
+        """
+        failures: dict[str, str] = {}
+        for route in routes:
+            turn = self.turn(request, route)
+            if not turn.failure:
+                return turn
+            failures[turn.provider] = turn.failure
+        pool = routes[0].pool
+        if pool is None or len(failures) == 1:
+            return Turn(pool.name if pool else turn.provider, "", failure=turn.failure)
+        told = "".join(f"\n{name}: {failures[name]}" for name in dict.fromkeys(pool.pool))
+        failed = f"RetryProviderError: RetryProvider failed:{told}"
+        return Turn(pool.name, "", failure=failed)
 
     def turn(self, request: Request, route: Route) -> Turn:
         """Where this request stands, answered by the provider of ``route``."""

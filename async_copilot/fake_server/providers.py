@@ -6,7 +6,7 @@ In: the names of a request. Out: a ``Route``, which says what provider answers i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass, replace
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 from .checks import COUNT, FLAG, NAMES, TEXT, Rules, check, optional
@@ -28,8 +28,9 @@ class FakeProvider:
     raises: what it raises on every request instead of answering, as "CLASS" or "CLASS: text".
             "MissingAuthError" and "NoValidHarFileError" want a login (401), "RateLimitError"
             is 429, "ModelNotFoundError" 404, any other class 500.
-    pool:   the names of other providers: it passes its requests to them, one after the other,
-            and passes over those that raise something. Its handle holds theirs by name.
+    pool:   the names of other providers: it passes its requests to them, one after the other.
+            Where one fails (it raises something, refuses a handle, or has reached its turns),
+            the next one is asked. Its handle holds theirs by name.
     label:  what it is called in the list of providers.
     models: what ``/api/NAME/models`` lists.
     """
@@ -94,22 +95,19 @@ class Providers:
         """The provider of this name, or None."""
         return self._named.get(name)
 
-    def route(self, name: str | None) -> Route | None:
-        """Who answers a request for the provider ``name``; None: no provider has that name."""
+    def routes(self, name: str | None) -> list[Route]:
+        """Who may answer a request for the provider ``name``, in the order in which they are tried.
+
+        Empty where no provider has that name. A pool begins with another one each time.
+        """
         if self._open:
-            return Route(FakeProvider(name or "Copilot"))
+            return [Route(FakeProvider(name or "Copilot"))]
         provider = self.listed[0] if name is None else self._named.get(name)
         if provider is None or not provider.pool:
-            return None if provider is None else Route(provider)
-        able = [one for one in map(self._named.__getitem__, provider.pool) if not one.raises]
-        if not able:
-            return Route(replace(provider, raises=self._why(provider)), provider)
+            return [] if provider is None else [Route(provider)]
+        members = [self._named[member] for member in provider.pool]
+        able = [one for one in members if not one.raises]
+        first = self._turn[provider.name] % len(able) if able else 0
         self._turn[provider.name] += 1
-        return Route(able[(self._turn[provider.name] - 1) % len(able)], provider)
-
-    def _why(self, pool: FakeProvider) -> str:
-        """The error of a pool whose providers have all failed; one alone is raised as it is."""
-        failures = [f"{name}: {self._named[name].raises}" for name in pool.pool]
-        if len(failures) == 1:
-            return self._named[pool.pool[0]].raises
-        return "RetryProviderError: RetryProvider failed:\n" + "\n".join(failures)
+        tried = [*able[first:], *able[:first], *(one for one in members if one.raises)]
+        return [Route(one, provider) for one in tried]

@@ -180,15 +180,15 @@ class Service:
     async def _chat(
         self, http: web.BaseRequest, request: Request, dialect: OpenAI
     ) -> web.StreamResponse:
-        route = self._options.providers.route(request.provider)
-        turn = self.memory.turn(request, route or Route(FakeProvider("Copilot", memory="none")))
+        routes = self._options.providers.routes(request.provider)
+        turn = self.memory.first_turn(request, routes or [_NOBODYS])
         request.known = turn.known
         answer: Planned | None = self._barred(http, request, dialect, turn)
         if answer is None and self.recorder is not None:
             return await self.recorder.pass_on(http, request)
         # What a real server refused is on its cassette.
         if answer is None and kind_of(request.path) not in self._taped:
-            answer = self._refused(request, dialect, turn, known=route is not None)
+            answer = self._refused(request, dialect, turn, known=bool(routes))
         if answer is None:
             answer = await self._pick(request)
             if isinstance(answer, Take) or (answer.status == 200 and answer.body is None):
@@ -228,9 +228,8 @@ class Service:
 
         known: whether there is a provider of the name that it asks for.
         """
-        envelope = envelope_of(request, turn)
         if problem := problem_of(request):
-            status, body = dialect.refused(problem, envelope)
+            status, body = dialect.refused(problem, envelope_of(request, turn))
             return FakeAnswer(status=status, headers=_JSON, body=body)
         if isinstance(dialect, Completions) and (lacks := dialect.lacks(request.body)):
             self.record.missed(f"{request.method} {request.path}: {lacks}")
@@ -239,9 +238,10 @@ class Service:
         if refused is not None:
             return FakeAnswer(status=400, error=refused)
         if not known:
-            body = dialect.no_provider(request.provider or "", envelope)
+            body = dialect.no_provider(request.provider or "", envelope_of(request, turn))
             return FakeAnswer(status=404, headers=_JSON, body=body)
         if turn.failure:
+            envelope = envelope_of(request, turn)
             return dialect.failure(turn.failure, envelope, stream=request.stream)
         return None
 
@@ -324,6 +324,7 @@ class Service:
         return web.Response(status=status, body=body, headers=_JSON)
 
 
+_NOBODYS = Route(FakeProvider("Copilot", memory="none"))
 _NO_TURN = Turn("Copilot", "")
 _NOBODY = Envelope("chatcmpl-none", 0, "", None, None, include_usage=False, prompt_tokens=0)
 

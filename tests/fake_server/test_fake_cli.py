@@ -167,6 +167,13 @@ def test_options_that_cannot_be_meant_are_one_sentence(
     assert re.search(words, capsys.readouterr().err.splitlines()[-1])
 
 
+def test_it_serves_without_a_terminal_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    monkeypatch.setattr(asyncio.Event, "wait", lambda _: asyncio.sleep(0))
+    assert main(["--port", "0"]) == 0
+
+
 def test_an_option_is_not_told_as_a_fault_of_the_script(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -177,6 +177,24 @@ async def test_a_pool_passes_over_providers_that_fail() -> None:
     assert names == {"A"}
 
 
+async def test_a_pool_goes_on_where_a_provider_has_reached_its_limit() -> None:
+    one, two = FakeProvider("A", turns=1), FakeProvider("B", strict=True, turns=2)
+    pool = FakeProvider("Any", pool=["A", "B"])
+    async with FakeServer(quick, providers=[one, two, pool], dialect="g4f-8.1.7") as server:
+        echo: Any = None
+        seen: list[Any] = []
+        for _ in range(4):
+            status, last, _ = await say(server, "Hi", provider="Any", conversation=echo)
+            echo = last.get("conversation")
+            seen.append(last["provider"])
+    assert seen == ["A", "B", "B", "Any"]
+    assert status == 500
+    assert last["error"]["message"].splitlines()[1:] == [
+        "A: ConversationLimitError: 1 turns at most",
+        "B: ConversationLimitError: 2 turns at most",
+    ]
+
+
 @pytest.mark.parametrize(
     ("members", "seen"),
     [
