@@ -79,8 +79,8 @@ class Mask:
     urls: of the request and its proxy; their passwords, and the parameters of a query
         that by their names carry credentials, are secrets.
 
-    A secret is found as it is, escaped for JSON, HTML or a URL, and where an excerpt's
-    end has cut it off.
+    A secret is found as it is, escaped for JSON, HTML or a URL, in base 64, and where an
+    excerpt's end has cut it off.
     """
 
     def __init__(self, *headers: Mapping[str, str | Secret], urls: Iterable[URL] = ()) -> None:
@@ -90,7 +90,7 @@ class Mask:
     def text(self, text: str) -> str:
         if not text:
             return text
-        secrets = {secret for secret in self._secrets() if secret}
+        secrets = {form for secret in self._secrets() if secret for form in _forms(secret)}
         for secret in sorted(secrets, key=len, reverse=True):
             text = _strike(secret, text)
         return text
@@ -142,6 +142,14 @@ def _of_header(value: str) -> Iterator[str]:
         yield password or user
 
 
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret, and what it is in base 64 (RFC 4648, 4 and 5), without its padding."""
+    yield secret
+    if len(secret) >= _SHORT:
+        for encode in (base64.standard_b64encode, base64.urlsafe_b64encode):
+            yield encode(secret.encode(errors="replace")).decode().rstrip("=")
+
+
 def basic(user: str, password: str) -> str:
     """Return what the scheme Basic sends (RFC 7617)."""
     return base64.b64encode(f"{user}:{password}".encode()).decode()
@@ -169,14 +177,17 @@ def _strike(secret: str, text: str) -> str:
 
 
 def _letter(letter: str) -> str:
-    r"""Return a pattern for a character as it is, or as ``\/``, ``\u002f``, ``%2F``, ``&#47;``.
+    r"""Return a pattern for a character as it is, or escaped in any of the usual ways.
 
-    JSON in JSON in JSON doubles its backslashes each time; more than eight are not read.
+    Those are ``\/``, ``\u002f``, ``\x2f``, ``%2F`` and ``&#47;``. JSON in JSON in JSON doubles its
+    backslashes each time, a URL in a URL puts 25 behind each ``%``; more than eight are not read.
     """
     code = ord(letter)
     forms = [rf"\\{{1,8}}u(?i:{code:04x})"] if code < 0x10000 else []
     if code < 0x80:
-        forms += [f"%(?i:{code:02x})", f"&#(?:{code}|x(?i:{code:02x}));"]
+        hexadecimal = f"(?i:{code:02x})"
+        forms += [rf"\\{{1,8}}x{hexadecimal}", f"%(?:25){{0,8}}{hexadecimal}"]
+        forms.append(f"&#(?:{code}|x{hexadecimal});")
     if letter in _NAMED:
         forms.append(_NAMED[letter])
     forms.append(rf"\\{{0,8}}{re.escape(letter)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import time
-from base64 import b64encode
+from base64 import b64encode, urlsafe_b64encode
 from urllib.parse import quote
 
 import pytest
@@ -65,6 +65,10 @@ FORMS = {
     "HTML": html.escape,
     "HTML, numbered": lambda text: "".join(f"&#{ord(letter)};" for letter in text),
     "URL": lambda text: quote(text, safe=""),
+    "URL in a URL": lambda text: quote(quote(text, safe=""), safe=""),
+    "\\x": lambda text: "".join(f"\\x{ord(letter):02x}" for letter in text),
+    "base 64": lambda text: b64encode(text.encode()).decode().rstrip("="),
+    "base 64 for URLs": lambda text: urlsafe_b64encode(text.encode()).decode().rstrip("="),
     "URL, lower case": lambda text: "".join(f"%{ord(letter):02x}" for letter in text),
 }
 
