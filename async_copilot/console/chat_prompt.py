@@ -112,12 +112,15 @@ class ChatPrompt:
             try:
                 with _as_stdout(self.screen):
                     return input(prompt)
-            except EOFError:
+            except (EOFError, OSError):  # the terminal may be gone
                 return None
         if self.typed and sys.stderr is not None:
             sys.stderr.write(prompt)
             sys.stderr.flush()
-        line = sys.stdin.readline() if sys.stdin is not None else ""
+        line = ""
+        if sys.stdin is not None:
+            with contextlib.suppress(OSError):  # the terminal is gone, or it is for writing only
+                line = sys.stdin.readline()
         return line.rstrip("\r\n") if line else None
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 if TYPE_CHECKING:  # asyncio comes with it
     from .interrupts import Interrupts
 
-__all__ = ["OutStream", "abandon"]
+__all__ = ["OutStream", "abandon", "make_blocking"]
 
 LAST_WAIT = 0.3  # seconds that a reader has to read on, after a signal came
 
@@ -22,6 +22,7 @@ class OutStream:
     """
 
     def __init__(self, stream: TextIO, interrupts: Interrupts) -> None:
+        make_blocking(stream)
         self.stream = stream
         self._interrupts = interrupts
         self._stuck = False
@@ -59,6 +60,15 @@ class OutStream:
             return bool(select.select([], [self.stream.fileno()], [], LAST_WAIT)[1])
         except (OSError, ValueError):
             return True  # no file of the system, or Windows, which cannot tell
+
+
+def make_blocking(stream: object) -> None:
+    """Let a stream wait, which another program that has it too may have changed.
+
+    Else a write takes what fits into the pipe, and the rest is lost; a read finds nothing.
+    """
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # closed, or not a file
+        os.set_blocking(stream.fileno(), True)  # type: ignore[attr-defined]  # the standard library's
 
 
 def abandon(stream: TextIO) -> None:

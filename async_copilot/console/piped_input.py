@@ -47,7 +47,7 @@ def piped_bytes(tell: Callable[[str], object], *, wait: bool = True) -> bytes:
     tell: is told when nothing comes for a while.
     wait: False gives up then, if nothing has come at all.
 
-    Raises UsageProblemError for more than MAX_BYTES.
+    Raises UsageProblemError for more than MAX_BYTES, and where it cannot be read.
     """
     if sys.stdin is None:
         return b""
@@ -61,7 +61,10 @@ def piped_bytes(tell: Callable[[str], object], *, wait: bool = True) -> bytes:
                 tell(NOTHING_CAME)
                 return b""
             tell(STILL_READING)
-        block = os.read(number, BLOCK)
+        try:
+            block = os.read(number, BLOCK)
+        except OSError as error:
+            raise UsageProblemError(f"stdin cannot be read: {error.strerror}") from None
         if not block:
             return bytes(data)
         data += block

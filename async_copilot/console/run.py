@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ from .json_lines import JsonLines
 from .listing import show_lists
 from .media_folder import check_folder
 from .opening import Opening, read_opening
+from .out_stream import make_blocking
 from .plain_view import PlainView
 from .saved_chat import check_place
 from .screen import OutputLostError, Screen
@@ -48,6 +50,7 @@ def run(options: Options) -> int:
     """Do what the options ask for; return the exit status."""
     with Interrupts() as interrupts, warnings.catch_warnings():
         warnings.simplefilter("ignore", AmnesiaWarning)  # a view says it in its own way
+        make_blocking(sys.stdin)
         screen = Screen(interrupts, color=options.color)
         view = _view(options, screen)
         with _logging_to(screen) if options.verbose else contextlib.nullcontext():

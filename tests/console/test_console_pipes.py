@@ -127,6 +127,29 @@ def test_a_full_disk_is_one_line_and_status_74() -> None:
     assert done.stderr == "async-copilot: cannot write the answer: No space left on device\n"
 
 
+def test_pipes_that_another_program_made_unblocking_lose_nothing() -> None:
+    """As some parents leave them."""
+    reader, writer = os.pipe()
+    stdin, typed = os.pipe()
+    for number in (writer, stdin):
+        os.set_blocking(number, False)
+    line = command("Hi", "--url")
+    with served(FakeAnswer(["word " * 40_000])) as server:
+        process = subprocess.Popen(  # noqa: S603  # our own module
+            [*line, server.url], stdin=stdin, stdout=writer, cwd=ROOT, env=clean_env()
+        )
+        os.close(writer)
+        os.close(stdin)
+        wait_for(lambda: sleeps(process.pid), within=20)
+        os.write(typed, b"late")
+        os.close(typed)
+        with open(reader, "rb") as pipe:  # noqa: PTH123  # a number, not a path
+            wait_for(lambda: _is_full(pipe), within=20)
+            assert len(pipe.read()) == 200_001
+        assert process.wait(timeout=5) == 0
+        assert server.requests[0].text == "Hi\n\nlate"
+
+
 def test_a_problem_stays_out_of_the_answer_and_keeps_its_status() -> None:
     done = shell("$AC --bogus 2>&-; echo $?; $AC --bogus 2>/dev/full; echo $?")
     assert done.stdout == "2\n2\n"

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pexpect  # type: ignore[import-untyped]  # it has no types
 import pytest
@@ -107,6 +108,15 @@ def test_a_pipe_without_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # ---- what it holds
+
+
+def test_a_stdin_that_is_not_for_reading_is_told(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w") as out:
+        done = console("-", "--url", free_url(), stdin=out)
+        chat = console("-i", "--url", free_url(), stdin=out)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "async-copilot: stdin cannot be read: Bad file descriptor\n"
+    assert (chat.returncode, chat.stderr) == (0, "")
 
 
 def test_a_pipe_with_something_in_it_is_the_message() -> None:
