@@ -77,7 +77,7 @@ def tell(method: Callable[Told, object], *args: Told.args, **kwargs: Told.kwargs
 
 def log_request(request: RequestInfo, *, method: str = "POST", attempt: int = 1) -> None:
     """Log that a request is about to go out; not for a response of the caller's."""
-    if request.server:
+    if request.server and log.isEnabledFor(logging.DEBUG):
         log.debug(
             "request %d: %s %s, model %r, attempt %d",
             request.number,
@@ -96,6 +96,8 @@ def log_list(request: RequestInfo, seconds: float, entries: int | None) -> None:
 
 def log_end(reply: Reply) -> None:
     """Log how a reply ended; never what it says."""
+    if not log.isEnabledFor(logging.DEBUG):
+        return
     timing = reply.timing
     log.debug(
         "request %d: %s after %.3f s, %d events, %d bytes",

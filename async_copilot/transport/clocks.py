@@ -170,7 +170,7 @@ class Watchdog:
         if not self._settled:
             left = self._left()
             if self._timer is None or 0 < left < self._due - now:
-                self._arm(now, left)
+                self._arm(now, left, whole=left)
             self._settled = True
 
     def stop(self, now: float, *, silent: bool = False) -> None:
@@ -229,9 +229,9 @@ class Watchdog:
             left = min(self._silence - self._silent, self._patience - self._stalled)
         return min(left, min(self._total, self._first_text or math.inf) - self.spent)
 
-    def _arm(self, now: float, left: float) -> None:
-        """Look again when the time left is over, or at the end of a part of a long wait."""
-        part = max(self._left() / PARTS, SHORTEST_PART)
+    def _arm(self, now: float, left: float, *, whole: float) -> None:
+        """Look again when the time left is over, or at the end of a part of the whole wait."""
+        part = max(whole / PARTS, SHORTEST_PART)
         self._look_at(now + min(left, part), now)
 
     def _look_at(self, due: float, now: float) -> None:
@@ -248,7 +248,8 @@ class Watchdog:
         now = self._loop.time()
         self._timer = None
         if self._started is None:  # the caller works
-            self._arm(now, self._left())
+            left = self._left()
+            self._arm(now, left, whole=left)
             return
         # Neither the process's absence is the server's, nor a call that blocked the loop. Work
         # is counted: else a server could stop the clock by keeping the loop at work.
@@ -256,10 +257,11 @@ class Watchdog:
         if absent > LATE:
             self._started += absent
         waited = now - self._started
-        left = self._left() - waited
+        whole = self._left()
+        left = whole - waited
         if left > 0:
             self._looked = 0
-            self._arm(now, left)
+            self._arm(now, left, whole=whole)
         elif absent > LATE and not self._looked:
             self._looked = 1
             self._look_at(now + min(absent, GRACE), now)

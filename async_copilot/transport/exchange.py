@@ -140,11 +140,12 @@ class Exchange:
                 await gate.wait(clock)
             finally:
                 self._spent = clock.spent
-        ticket = gate.sent()
+        sent = asyncio.get_running_loop().time()
+        gate.sent(sent)
         try:
             return await self._send()
         except CopilotError as error:
-            gate.failed(ticket, error)
+            gate.failed(sent, error)
             raise
 
     def _stale(self, error: CopilotError) -> bool:
@@ -219,13 +220,14 @@ class Exchange:
         try:
             started = asyncio.get_running_loop().time()
             response = await self._follow(clock)
-            log.debug(
-                "request %d: status %d after %.3f s, on a %s connection",
-                self._number,
-                response.status,
-                asyncio.get_running_loop().time() - started,
-                "used" if self._delivery and self._delivery.reused else "new",
-            )
+            if log.isEnabledFor(logging.DEBUG):
+                log.debug(
+                    "request %d: status %d after %.3f s, on a %s connection",
+                    self._number,
+                    response.status,
+                    asyncio.get_running_loop().time() - started,
+                    "used" if self._delivery and self._delivery.reused else "new",
+                )
             if is_answer(response.status):
                 return Body(response, clock)
             failure = await read_status_error(response, clock, self._mask(), proxy=self._proxy)

@@ -10,13 +10,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from dataclasses import dataclass
 
 from ..errors import CopilotError, HTTPStatusError
 from .clocks import Watchdog
 from .retries import LONGEST_ASKED_PAUSE
 
-__all__ = ["Gate", "Ticket"]
+__all__ = ["Gate"]
 
 log = logging.getLogger("async_copilot")
 
@@ -31,16 +30,8 @@ GROWTH, PROBING = 0.01, 3.0  # doublings in the time that was asked for
 LAST = 8  # part of that time before a refusal, in which the pace was near what is borne
 
 
-@dataclass(slots=True, eq=False)
-class Ticket:
-    """A request that went out at a loop time; refused: with a time to wait for."""
-
-    at: float
-    refused: bool = False
-
-
 class Gate:
-    """One for a client. Open until the first refusal, and until then a ticket a request.
+    """One for a client. Open until the first refusal; until then it notes when requests leave.
 
     It opens again fully when nothing waits and nothing was refused for as long as was
     asked for the last time.
@@ -50,7 +41,8 @@ class Gate:
         "_growth",
         "_pace",
         "_paced",
-        "_tickets",
+        "_refused",
+        "_sent",
         "_timer",
         "_until",
         "_waiting",
@@ -58,7 +50,9 @@ class Gate:
     )
 
     def __init__(self) -> None:
-        self._tickets: deque[Ticket] = deque(maxlen=REMEMBERED)
+        # Loop times at which requests left, and of those that were refused.
+        self._sent: deque[float] = deque(maxlen=REMEMBERED)
+        self._refused: deque[float] = deque(maxlen=REMEMBERED)
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._pace: float | None = None  # requests a second; None: open
@@ -95,13 +89,11 @@ class Gate:
         self._arm()
         return place
 
-    def sent(self) -> Ticket:
-        """A request goes out."""
-        ticket = Ticket(asyncio.get_running_loop().time())
-        self._tickets.append(ticket)
-        return ticket
+    def sent(self, now: float) -> None:
+        """A request goes out at a loop time."""
+        self._sent.append(now)
 
-    def failed(self, ticket: Ticket, error: CopilotError) -> None:
+    def failed(self, sent: float, error: CopilotError) -> None:
         """Take note of a failure, which shuts the gate where it is a refusal with a time."""
         asked = error.retry_after
         if not isinstance(error, HTTPStatusError) or error.status not in REFUSALS or not asked:
@@ -109,7 +101,7 @@ class Gate:
         if asked > LONGEST_ASKED_PAUSE:  # the caller decides, who is told at once
             return
         now = asyncio.get_running_loop().time()
-        ticket.refused = True
+        self._refused.append(sent)
         if self._pace is None:
             self._pace = 0.0
             log.info("HTTP %d: requests of this client wait for %.2f s", error.status, asked)
@@ -142,9 +134,10 @@ class Gate:
     def _learn(self) -> None:
         """Set the pace by what was let through before the refusal."""
         window, pace = self._window, self._pace or 0.0
-        end = self._tickets[-1].at
+        end = self._sent[-1]
         part = window / LAST if self._growth == PROBING and pace else window
-        passed = sum(not ticket.refused for ticket in self._tickets if ticket.at > end - part)
+        begin = max(end - part, self._sent[0] - 0.001)
+        passed = sum(at > begin for at in self._sent) - sum(at > begin for at in self._refused)
         self._growth = GROWTH if pace or passed >= FEW else PROBING
         self._pace = max(MARGIN * passed / part, pace / 2, 1 / window)
         self._paced = True

@@ -85,12 +85,12 @@ class Gathering:
 
     def __init__(self) -> None:
         self.text = Pieces()
-        self.reasoning = Pieces()
-        self.refusal = Pieces()
         self.finish_reason: str | None = None
         self.role = "assistant"
         self.silent: frozenset[str] = frozenset()  # fields of reasoning that came empty
         # Made when there is something to keep: most streams are text and nothing else.
+        self.reasoning: Pieces | str = ""
+        self.refusal: Pieces | str = ""
         self.calls: Calls | None = None
         self.parts: list[_Parts] | None = None
         self.fields: Fields | None = None  # of the message, the unknown ones
@@ -101,9 +101,9 @@ class Gathering:
         if chunk.content and chunk.index:
             self.text.add(chunk.content)
         if chunk.reasoning:
-            self.reasoning.add(chunk.reasoning)
+            self.reasoning = _with_piece(self.reasoning, chunk.reasoning)
         if chunk.refusal:
-            self.refusal.add(chunk.refusal)
+            self.refusal = _with_piece(self.refusal, chunk.refusal)
         if chunk.tool_calls:
             self.calls = self.calls or Calls()
             self.calls.add(chunk.tool_calls)
@@ -124,7 +124,7 @@ class Gathering:
         if not REASONING.isdisjoint(delta):
             self.silent |= {name for name in REASONING & delta.keys() if delta[name] == ""}
         content, role = delta.get("content"), delta.get("role")
-        if isinstance(content, list | dict) and content and not chunk.whole:
+        if content and type(content) in (list, dict) and not chunk.whole:
             self._add_parts(content, chunk.at, len(chunk.content))
         if role and isinstance(role, str):
             self.role = role
@@ -219,6 +219,14 @@ class Gathering:
             self.tool_calls(answer),
             self.finish_reason,
         )
+
+
+def _with_piece(text: Pieces | str, piece: str) -> Pieces:
+    """Return text with a piece more; it becomes Pieces with its first one."""
+    if not isinstance(text, Pieces):
+        return Pieces(piece)
+    text.add(piece)
+    return text
 
 
 def _added(

@@ -12,7 +12,7 @@ say nothing new but their text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..errors import CopilotError, EventTooLargeError, MalformedDataError, StreamError
 from .chat import ChatChunk, read_chunks
@@ -30,11 +30,14 @@ from .halves import Halves
 from .handle import handle_from
 from .heard import Heard
 from .objects import loads, read_object
-from .plain import PlainDelta, plain_payloads
+from .plain import ERRORS, PlainDelta, plain_payloads
 from .sse import MAX_EVENT_BYTES, Bytes, SSEDecoder
 from .text import excerpt, visible
 
 __all__ = ["DeltaDecoder"]
+
+Example: TypeAlias = tuple[Bytes, Any, ChatChunk]
+"""A payload, what orjson read of it, and what was read of that."""
 
 _DONE = "[DONE]"
 _NOT_G4F = G4FFailure()
@@ -60,8 +63,8 @@ class DeltaDecoder:
     events:   data events read.  skipped: malformed ones (strict=False).
     """
 
-    worth_learning = 8  # events; learning costs as much as reading a few
-    worth_learning_early = 24  # events that are left of a block
+    worth_learning = 3  # events that came, or are left of a block; it costs as much as reading one
+    worth_trying = 8  # events that came; what takes a trial costs as much as reading a few
 
     def __init__(
         self,
@@ -171,34 +174,35 @@ class DeltaDecoder:
 
     def _texts_of_payloads(self, payloads: Sequence[Bytes]) -> list[str]:
         texts: list[str] = []
-        example: Bytes | None = None
+        example: Example | None = None
         left = len(payloads)
         for payload in payloads:
             left -= 1
-            text = self._plain_text(payload)
+            text = None if self._plain is None else self._plain_text(self._plain, payload)
             if text is not None:
                 texts.append(text)
                 self.events += 1
                 self._heard.plain((text,), len(text))
                 continue
-            before = len(texts)
-            self._texts(self._read(payload, loads(payload)), texts)
-            if self.ended:
+            event, before = loads(payload), len(texts)
+            chunks = self._read(payload, event)
+            self._texts(chunks, texts)
+            if self._over or self.failure is not None:
                 break
             # The newest one alone is an example: what it tells is what was told last.
-            example = payload if len(texts) > before else None
-            if example is not None and left >= self.worth_learning_early:
-                self._learn(example)
+            example = (payload, event, chunks[0]) if len(texts) > before else None
+            if example is not None and left >= self.worth_learning:
+                self._learn(*example)
         else:
             if example is not None and self.events >= self.worth_learning:
-                self._learn(example)
+                self._learn(*example)
         self.progress = self.progress or bool(texts)
         return texts
 
-    def _plain_text(self, payload: Bytes) -> str | None:
-        if self._plain is None or self._halves or isinstance(payload, bytearray):
+    def _plain_text(self, plain: PlainDelta, payload: Bytes) -> str | None:
+        if self._halves or isinstance(payload, bytearray):
             return None
-        return self._plain.text_of(b"data: %b\n\n" % payload)
+        return plain.text_of(b"data: %b\n\n" % payload)
 
     def chunks(self, block: bytes) -> list[ChatChunk]:
         """Return the chunks of every choice that block completes."""
@@ -218,22 +222,24 @@ class DeltaDecoder:
                 chunks.append(chunk)
                 plainly += 1
                 continue
-            chunks += self._read(payload, event)
+            read = self._read(payload, event)
+            chunks += read
             if self.ended:
                 break
         self.events += plainly
         self.progress = self.progress or plainly > 0
         if plainly == len(payloads):
             self._lessons = 4
-        elif chunks and self.events >= self.worth_learning:
-            self._learn(payloads[-1])
+        elif not chunk and read and self.events >= self.worth_learning:
+            self._learn(payload, event, read[0])
         return chunks
 
-    def _learn(self, payload: Bytes) -> None:
+    def _learn(self, payload: Bytes, event: Any, chunk: ChatChunk) -> None:
         """Learn from an event that was read the exact way what a plain delta looks like."""
-        if self._lessons and self._heard.any_choice:
+        if self._lessons and chunk.choice and chunk.raw is event:
             self._lessons -= 1
-            learned = PlainDelta.learn(payload, several=self._heard.several, known=self._plain)
+            thorough = self.events >= self.worth_trying
+            learned = PlainDelta.learn(payload, event, chunk, known=self._plain, thorough=thorough)
             self._plain = learned or self._plain
 
     def rest_of_texts(self, *, at_end: bool) -> list[str]:
@@ -271,36 +277,34 @@ class DeltaDecoder:
         event: data as orjson reads it, or None where it does not.
         """
         odd = bool(self._halves)
-        if type(event) is not dict:
-            odd = True
-            text = "" if len(data) > _LONGEST_WORD else excerpt(data).strip(_BLANKS)
-            if text == _DONE:
-                self._end()
-                return []
-            if not text and name != "error" and not _without_blanks(data):
-                return []  # an empty data line: a heartbeat of some gateways
-            try:
-                event = read_object(data)
-            except MalformedDataError as error:
-                return self._malformed(error, name)
-        self.events += 1
-        named_error = name == "error"
-        shown = _with_handle(event, data)
-        if (
-            named_error
-            or "error" in event
-            or "x_groq" in event
-            or "base_resp" in event
-            or not event.get("choices")
-        ):
-            reported = read_error(event, named_error=named_error)
-            if reported is not None:
-                self._fail(reported, shown, g4f_failure(event, reported.message))
-                return []
         try:
+            if type(event) is not dict:
+                odd = True
+                event = self._read_oddly(data, name)
+                if event is None:
+                    return []
+            self.events += 1
+            shown = data
+            if "conversation" in event:
+                shown = _with_handle(event, data)
+            if name == "error" or not ERRORS.isdisjoint(event) or not event.get("choices"):
+                reported = read_error(event, named_error=name == "error")
+                if reported is not None:
+                    self._fail(reported, shown, g4f_failure(event, reported.message))
+                    return []
             return self._take_in(event, shown, odd=odd)
         except MalformedDataError as error:
             return self._malformed(error, name)
+
+    def _read_oddly(self, data: Bytes | str, name: str) -> dict[str, Any] | None:
+        """Return what orjson does not read as an object; None for [DONE] and for nothing."""
+        text = "" if len(data) > _LONGEST_WORD else excerpt(data).strip(_BLANKS)
+        if text == _DONE:
+            self._end()
+            return None
+        if not text and name != "error" and not _without_blanks(data):
+            return None  # an empty data line: a heartbeat of some gateways
+        return read_object(data)
 
     def _take_in(self, event: dict[str, Any], shown: Bytes | str, *, odd: bool) -> list[ChatChunk]:
         """Read an event that is not an error."""

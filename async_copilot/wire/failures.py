@@ -14,6 +14,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from .text import EXCERPT, json_start, visible, without_lone_surrogates
@@ -72,7 +73,12 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 def names_failure(reason: str) -> bool:
     """True for a finish reason by which the server says that it failed; see FAILURES."""
-    words = [word.lower() for word in _WORD.findall(reason[:EXCERPT])]
+    return _names_failure(reason[:EXCERPT])
+
+
+@lru_cache(maxsize=64)  # nearly every answer ends with the same few
+def _names_failure(reason: str) -> bool:
+    words = [word.lower() for word in _WORD.findall(reason)]
     return not FAILURES.isdisjoint(words) or "_".join(words) in _FAILING
 
 

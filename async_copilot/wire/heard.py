@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from .chat import MAX_CHOICES, ChatChunk, ToolCallDelta, delta_of
+from .chat import MAX_CHOICES, ChatChunk, ToolCallDelta, delta_of, says_something
 from .objects import malformed
 
 __all__ = ["Heard"]
@@ -14,6 +14,7 @@ __all__ = ["Heard"]
 # Calls of one answer: an agent's answer has a few; what has more is a loop or an attack.
 MAX_CALLS = 1024
 
+_TEXT_OR_NONE = (str, type(None))
 _HEAD = 64  # characters of a text by which it is known again
 
 
@@ -73,8 +74,8 @@ class _Choice:
 
     def __init__(self) -> None:
         self.text = _Text()
-        self.reasoning = _Text()
-        self.refusal = _Text()
+        self.reasoning: _Text | None = None  # made when there is some, as most answers have none
+        self.refusal: _Text | None = None
         self.calls = False
         self.finished = False
         self.ever_finished = False
@@ -158,25 +159,23 @@ class Heard:
             if len(self._choices) >= MAX_CHOICES:
                 raise malformed("", f"of an answer with more than {MAX_CHOICES} choices")
             choice = self._choices[chunk.index] = _Choice()
-        if chunk.index == 0:
+        elif self.plain_size and chunk.index == 0:
             self._count_plain(choice.text)
         delta, is_message = delta_of(chunk.choice)
-        if choice.text.size and not isinstance(delta.get("content"), str | None):
+        if choice.text.size and type(delta.get("content")) not in _TEXT_OR_NONE:
             chunk = replace(chunk, at=choice.text.size)
         if is_message and choice.spoke:
             chunk = _without_repeats(chunk, choice)
         said = bool(chunk.content or chunk.reasoning or chunk.refusal or chunk.tool_calls)
         if said:
             self._add(chunk, choice)
-        other = any(value and name != "role" for name, value in delta.items())
-        if said or other:
-            choice.spoke = True
+        if said or says_something(delta):
+            choice.spoke = self.progress = True
             choice.in_deltas = choice.in_deltas or not is_message
         if chunk.finish_reason:
-            choice.finished = choice.ever_finished = True
+            choice.finished = choice.ever_finished = self.progress = True
         elif said:
             choice.finished = False
-        self.progress = self.progress or said or other or chunk.finish_reason is not None
         return chunk
 
     def _count_plain(self, text: _Text) -> None:
@@ -189,8 +188,10 @@ class Heard:
         if chunk.content:
             choice.text.add((chunk.content,), len(chunk.content))
         if chunk.reasoning:
+            choice.reasoning = choice.reasoning or _Text()
             choice.reasoning.add((chunk.reasoning,), len(chunk.reasoning))
         if chunk.refusal:
+            choice.refusal = choice.refusal or _Text()
             choice.refusal.add((chunk.refusal,), len(chunk.refusal))
         for call in chunk.tool_calls:
             choice.calls = True
@@ -231,8 +232,12 @@ def _without_repeats(chunk: ChatChunk, choice: _Choice) -> ChatChunk:
         chunk,
         whole=True,
         content=rest or "",
-        reasoning=choice.reasoning.beyond(chunk.reasoning) or "",
-        refusal=choice.refusal.beyond(chunk.refusal) or "",
+        reasoning=_beyond(choice.reasoning, chunk.reasoning),
+        refusal=_beyond(choice.refusal, chunk.refusal),
         # Answer finds the calls that are new in it.
         tool_calls=() if choice.calls else chunk.tool_calls,
     )
+
+
+def _beyond(before: _Text | None, whole: str) -> str:
+    return whole if before is None else before.beyond(whole) or ""

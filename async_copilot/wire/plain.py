@@ -14,14 +14,15 @@ from typing import Any
 
 import orjson
 
-from ..errors import MalformedDataError
 from .answer import Answer
 from .chat import ChatChunk, read_chunks
-from .failures import read_error
 from .fields import FIRST
 from .sse import Bytes, SSEDecoder
 
-__all__ = ["PlainDelta", "plain_payloads"]
+__all__ = ["ERRORS", "PlainDelta", "plain_payloads"]
+
+ERRORS = frozenset({"error", "x_groq", "base_resp"})
+"""Fields of an event with choices that may hold an error; see failures.read_error()."""
 
 # Of an event with choices, what no short cut needs to look at, and no answer keeps.
 _UNSEEN = frozenset({"object", "obfuscation", "p"})
@@ -37,8 +38,12 @@ _OPEN = re.compile(
 )
 _LONGEST = 16 * 1024  # bytes; a larger event is not an example of many small ones
 _LONGEST_PATTERN = 2 * 1024  # bytes; it takes a microsecond or two a byte to compile
-_PROBE = "\x02probe\x03"
 _CONTENT_ALONE = frozenset({"content"})
+_ROLE_AND_TEXT = frozenset({"content", "role"})
+_CHOICES = frozenset({"choices", "usage"})
+_DELTA = frozenset({"delta"})
+_NUMBERS = frozenset({int, float, bool})
+_SCALARS = _NUMBERS | {str, type(None)}
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
@@ -82,8 +87,7 @@ class PlainDelta:
 
     - as bytes, what stands before and after the JSON string of its content. An event
       with the same bytes around one JSON string, any string, is the same event with
-      another text. (learn() makes the trial with a probe, so that an odd event, with
-      "content" twice say, is not taken for plain.)
+      another text.
     - as a pattern in place of these bytes, once a second example has come that differs in
       nothing but fields which say nothing new: padding, and what counts the first time (a
       time, an id). Their values are left open. So the pattern is that of a server, not of
@@ -105,38 +109,33 @@ class PlainDelta:
 
     @classmethod
     def learn(
-        cls, payload: Bytes, *, several: bool = False, known: PlainDelta | None = None
+        cls,
+        payload: Bytes,
+        event: dict[str, Any],
+        chunk: ChatChunk,
+        *,
+        known: PlainDelta | None = None,
+        thorough: bool = True,
     ) -> PlainDelta | None:
         """Return the form of an event that says nothing but its text, or None.
 
-        payload: of an event that was read the exact way, and was not an error. What it told
-        besides (a model, a handle) is known, and says nothing new in another like it.
-        several: as read_chunks() has it.
+        payload, event, chunk: bytes that orjson read, what it read, and what was read of that
+        the exact way, which was not an error. What the event told besides (a model, a
+        handle) is known, and says nothing new in another like it.
         known: the form of an earlier one, which this one does not have.
+        thorough: try out what lists and objects add up to, which takes longer than reading
+            an event; without it such an event teaches nothing.
+
+        The string behind the one ``"content"`` in the payload is the text: no other name can be
+        read so, unless it is written with ``\\u``.
         """
-        found = _CONTENT.search(payload) if len(payload) < _LONGEST else None
-        if found is None:
+        if len(payload) >= _LONGEST or not _only_text(event, chunk, thorough):
+            return None
+        found = _CONTENT.search(payload)
+        if found is None or payload.count(b'"content"') != 1:
             return None
         before, after = bytes(payload[: found.start(1)]), bytes(payload[found.end(1) :])
-        try:
-            event = orjson.loads(payload)
-            probe = orjson.loads(before + orjson.dumps(_PROBE) + after)
-            (chunk,) = read_chunks(probe, several=several)
-            (choice,) = probe["choices"]
-            told = (chunk.usage, chunk.model, chunk.provider, chunk.id, probe, choice)
-            nothing_else = chunk == ChatChunk(_PROBE, "", "", (), None, 0, *told)
-            delta = choice["delta"]
-            more = "message" in choice or choice.get("text") or delta.get("text")
-            if not nothing_else or more or read_error(probe) or _adds_up(chunk):
-                return None
-            delta["content"] = event["choices"][0]["delta"]["content"]
-            same = probe == event
-        except (
-            *(ValueError, LookupError, TypeError, AttributeError),
-            *(RecursionError, MalformedDataError),
-        ):
-            return None
-        if not same:
+        if b"\\u" in before or b"\\u" in after:
             return None
         form = cls(before, after)
         form._leave_open(known)
@@ -307,13 +306,48 @@ def _agree(mine: dict[str, Any], its: dict[str, Any], aside: frozenset[str]) -> 
         return False
 
 
+def _only_text(event: dict[str, Any], chunk: ChatChunk, thorough: bool) -> bool:  # noqa: FBT001  # private
+    """True for an event that says its text and nothing else that counts when it comes again."""
+    choice, choices = chunk.choice, event["choices"]
+    delta = choice.get("delta")
+    if type(delta) is not dict or "message" in choice or not ERRORS.isdisjoint(event):
+        return False
+    if choice.get("text") or delta.get("text"):
+        return False
+    if delta.get("content") != chunk.content or type(choices) is not list or len(choices) > 1:
+        return False
+    other = chunk.reasoning or chunk.refusal or chunk.tool_calls or chunk.finish_reason
+    if other or chunk.index:
+        return False
+    plainly = (
+        _is_told_once(event, _CHOICES)
+        and _is_told_once(choice, _DELTA)
+        and all(
+            name in _ROLE_AND_TEXT or type(value) in _NUMBERS or value in _NOTHING
+            for name, value in delta.items()
+        )
+    )
+    return plainly or (thorough and not _adds_up(chunk))
+
+
+def _is_told_once(fields: dict[str, Any], aside: frozenset[str]) -> bool:
+    """True for values of which the last one counts, so that hearing them again changes nothing."""
+    return all(
+        type(value) in _SCALARS or name in aside or value in _NOTHING
+        for name, value in fields.items()
+    )
+
+
 def _adds_up(chunk: ChatChunk) -> bool:
     """True if a chunk that is repeated adds something again (lists, text in pieces)."""
     once, twice = Answer(), Answer()
     once.absorb(chunk)
     twice.absorb(chunk)
     twice.absorb(chunk)
-    return once.completion != twice.completion
+    try:
+        return once.completion != twice.completion
+    except RecursionError:
+        return True
 
 
 def _is_known(name: str, event: dict[str, Any]) -> bool:

@@ -39,7 +39,7 @@ class Decoded:
 class _EagerDecoder(DeltaDecoder):
     """Takes the short cuts from the first delta on."""
 
-    worth_learning = 0
+    worth_learning = worth_trying = 0
 
 
 class _ExactDecoder(DeltaDecoder):

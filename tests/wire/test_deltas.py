@@ -98,10 +98,16 @@ def drifted(number: int, text: str, **more: Any) -> bytes:
     return said(text, **fields, **more)[len("data: ") : -2]
 
 
+def learn(payload: bytes, known: PlainDelta | None = None) -> PlainDelta | None:
+    event = json.loads(payload)
+    (chunk,) = read_chunks(event)
+    return PlainDelta.learn(payload, event, chunk, known=known)
+
+
 def learned(*payloads: bytes) -> PlainDelta | None:
     form: PlainDelta | None = None
     for payload in payloads:
-        form = PlainDelta.learn(payload, known=form)
+        form = learn(payload, form)
     return form
 
 
@@ -136,9 +142,17 @@ def test_a_time_that_is_not_one_is_not_known(nothing: str) -> None:
     assert all_ways(first * 12 + said("b", created=5) * 3 + ENDS).completion["created"] == 5
 
 
-def test_a_text_that_is_the_probe_itself_teaches_nothing() -> None:
-    decoy = {"x": {"content": "decoy"}, "choices": [{"delta": {"content": "\x02probe\x03"}}]}
-    assert PlainDelta.learn(json.dumps(decoy).encode()) is None
+@pytest.mark.parametrize(
+    "decoy",
+    [
+        '{"x": {"content": "decoy"}, "choices": [{"delta": {"content": "a"}}]}',
+        '{"x": {"content": "decoy"}, "choices": [{"delta": {"\\u0063ontent": "a"}}]}',
+        '{"x": {"\\"content": "decoy"}, "choices": [{"delta": {"cont\\u0065nt": "a"}}]}',
+        '{"choices": [{"delta": {"content": "decoy", "content": "a"}}]}',
+    ],
+)
+def test_where_another_name_may_be_the_texts_nothing_is_learned(decoy: str) -> None:
+    assert learn(decoy.encode()) is None
 
 
 # ------------------------------------------------------------------ short cuts, on purpose
