@@ -140,8 +140,7 @@ class Exchange:
                 await gate.wait(clock)
             finally:
                 self._spent = clock.spent
-        sent = asyncio.get_running_loop().time()
-        gate.sent(sent)
+        sent = gate.sent()
         try:
             return await self._send()
         except CopilotError as error:

@@ -89,9 +89,11 @@ class Gate:
         self._arm()
         return place
 
-    def sent(self, now: float) -> None:
-        """A request goes out at a loop time."""
+    def sent(self) -> float:
+        """A request goes out; return its loop time, which is what failed() asks for."""
+        now = asyncio.get_running_loop().time()
         self._sent.append(now)
+        return now
 
     def failed(self, sent: float, error: CopilotError) -> None:
         """Take note of a failure, which shuts the gate where it is a refusal with a time."""
@@ -136,8 +138,9 @@ class Gate:
         window, pace = self._window, self._pace or 0.0
         end = self._sent[-1]
         part = window / LAST if self._growth == PROBING and pace else window
-        begin = max(end - part, self._sent[0] - 0.001)
-        passed = sum(at > begin for at in self._sent) - sum(at > begin for at in self._refused)
+        begin, oldest = end - part, self._sent[0]
+        passed = sum(at > begin for at in self._sent)
+        passed -= sum(at > begin and at >= oldest for at in self._refused)
         self._growth = GROWTH if pace or passed >= FEW else PROBING
         self._pace = max(MARGIN * passed / part, pace / 2, 1 / window)
         self._paced = True

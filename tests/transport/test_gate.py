@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from async_copilot.errors import CopilotError, DisconnectedError, RateLimitError, ServerStatusError
-from async_copilot.transport.gate import Gate, Ticket
+from async_copilot.transport.gate import Gate
 
 
 class Loop:
@@ -218,15 +218,15 @@ class Clients:
     def send(self, attempt: int) -> None:
         self.later(0.5, self.arrive, attempt, self.gate.sent())
 
-    def arrive(self, attempt: int, ticket: Ticket) -> None:
+    def arrive(self, attempt: int, sent: float) -> None:
         if self.server.takes(self.loop.now):
             self.answered += 1
         else:
             self.refused += 1
-            self.later(0.5, self.refuse, attempt, ticket)
+            self.later(0.5, self.refuse, attempt, sent)
 
-    def refuse(self, attempt: int, ticket: Ticket) -> None:
-        self.gate.failed(ticket, refusal(1.0))
+    def refuse(self, attempt: int, sent: float) -> None:
+        self.gate.failed(sent, refusal(1.0))
         if attempt == 2:
             self.failed += 1
         else:
