@@ -24,10 +24,11 @@ def stats_line(reply: Reply) -> str:
         if span >= SHORTEST:
             parts.append(f"{count / span:.1f} {what}/s ({count} in {span:.2f} s)")
         else:
-            parts.append(f"{count} {what} at once")
+            parts.append(f"{count} {what if count != 1 else what[:-1]} at once")
         parts.append(f"longest gap {_seconds(timing.longest_gap)}")
     if timing.retries:
-        parts.append(f"{timing.retries} retries, {sum(timing.waits):.2f} s of pauses")
+        times = "1 retry" if timing.retries == 1 else f"{timing.retries} retries"
+        parts.append(f"{times}, {sum(timing.waits):.2f} s of pauses")
     return "stats: " + ", ".join(parts)
 
 

@@ -54,15 +54,16 @@ def test_without_tokens_chunks_are_counted() -> None:
 
 
 def test_an_answer_that_comes_at_once_has_no_rate() -> None:
-    with served(FakeAnswer(["Hello"], usage={"completion_tokens": 2})) as server:
-        done = inside("Hi", "--stats", "--url", server.url)
-    assert ", 2 tokens at once, longest gap " in done.stderr
+    for count, words in {1: "1 token", 2: "2 tokens"}.items():
+        with served(FakeAnswer(["Hello"], usage={"completion_tokens": count})) as server:
+            done = inside("Hi", "--stats", "--url", server.url)
+        assert f", {words} at once, longest gap " in done.stderr
 
 
 def test_stats_come_after_a_failure_too() -> None:
     with served([FakeAnswer(status=503, retry_after=0.01), FakeAnswer(status=400)]) as server:
         done = inside("Hi", "--stats", "--url", server.url)
-    assert "first text never, 1 retries, 0.01 s of pauses\n" in done.stderr
+    assert "first text never, 1 retry, 0.01 s of pauses\n" in done.stderr
 
 
 REMARKS = {

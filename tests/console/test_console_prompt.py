@@ -69,3 +69,11 @@ def test_an_entry_that_the_locale_cannot_show_does_no_harm(
     prompt._readline = Readline()  # type: ignore[assignment]  # as much of it as is needed
     prompt.remember("grün")
     assert HistoryFile(tmp_path / "history").entries() == ["grün"]
+
+
+def test_what_is_typed_is_remembered_once_where_there_is_a_place_for_it(tmp_path: Path) -> None:
+    file = HistoryFile(tmp_path / "history")
+    for prompt in (ChatPrompt(), ChatPrompt(file), ChatPrompt(file)):
+        for text in ("a", "a", " ", "b"):
+            prompt.remember(text)
+    assert file.entries() == ["a", "b", "a", "b"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from console_runs import (
@@ -21,6 +22,10 @@ from console_runs import (
 )
 
 from async_copilot.console import media_folder
+from async_copilot.console.argument_parser import UsageProblemError
+from async_copilot.console.opening import Opening
+from async_copilot.console.plain_view import PlainView
+from async_copilot.console.run import _dry_run
 from async_copilot.fake_server import Close, FakeAnswer, FakeToolCall, Stall
 
 PNG = base64.b64encode(b"\x89PNG" + bytes(1796)).decode()
@@ -185,3 +190,19 @@ def test_the_demo_shows_the_two_questions_on_a_terminal() -> None:
     with hurried_demo():
         assert "> " not in inside("--demo").stderr
         assert "> " not in inside("--demo", "Hi").stderr
+
+
+def test_media_that_is_still_coming_is_not_shown_in_part() -> None:
+    screen = mock.Mock(shows=True)
+    view = PlainView(screen, reasoning=False, stats=False)
+    for piece in ("a ", "![x](data:image/png;base64,", "aGk=", ") b"):
+        view.text(piece)
+    shown = "".join(call.args[0] for call in screen.write.call_args_list)
+    assert shown == "a [image/png, 2 bytes] b"
+    assert screen.write.call_count < 4
+
+
+def test_a_dry_run_needs_a_message() -> None:
+    """As -c without one, on a terminal, has none."""
+    with pytest.raises(UsageProblemError, match="--dry-run shows the request of a message"):
+        _dry_run(Opening((), interactive=True), mock.Mock(), mock.Mock(), mock.Mock())
