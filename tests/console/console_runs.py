@@ -66,11 +66,11 @@ def served(script: Script | None = None, **options: Any) -> Iterator[FakeServer]
     thread = threading.Thread(target=work)
     thread.start()
     try:
-        assert started.wait(5)
+        assert started.wait(30)
         yield server
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(5)
+        thread.join(30)
 
 
 def known(request: Request) -> str:
@@ -180,7 +180,7 @@ def free_url() -> str:
         return f"http://127.0.0.1:{probe.getsockname()[1]}/v1"
 
 
-def wait_for(condition: Callable[[], object], within: float = 5.0) -> None:
+def wait_for(condition: Callable[[], object], within: float = 20.0) -> None:
     """Waits until the condition holds, as a test sees it from outside."""
     deadline = time.monotonic() + within
     while not condition():

@@ -49,7 +49,7 @@ def listening(answer: bytes, context: ssl.SSLContext | None = None) -> Iterator[
             yield listener.getsockname()[1]
         finally:
             listener.shutdown(socket.SHUT_RDWR)
-            thread.join(5)
+            thread.join(30)
 
 
 @pytest.fixture(scope="module")

@@ -105,7 +105,7 @@ def test_a_reader_that_left_does_not_stop_a_retry_but_the_text_after_it() -> Non
         return FakeAnswer(status=503, retry_after=0.01)
 
     with served(script) as server, started("Hi", "--json", "--url", server.url) as process:
-        assert process.wait(timeout=5) == 141
+        assert process.wait(timeout=30) == 141
         assert process.stderr is not None
         assert process.stderr.read() == b""
         assert len(server.requests) == 2
@@ -116,7 +116,7 @@ def test_a_version_that_nobody_reads_gives_no_traceback() -> None:
     os.close(reader)
     with started("--version", stdout=writer) as process:
         os.close(writer)
-        _, err = process.communicate(timeout=5)
+        _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (141, b"")
 
 
@@ -232,7 +232,7 @@ def test_an_empty_pipe_adds_nothing_and_is_not_a_message() -> None:
 def test_without_messages_a_pipe_is_left_alone() -> None:
     """Whoever starts the main job may have a pipe on stdin that never ends."""
     with served("Hello") as server, started("--url", server.url) as process:
-        out, _ = process.communicate(timeout=10)
+        out, _ = process.communicate(timeout=30)
         texts = [request.text for request in server.requests]
     assert out == b"Hello\n\nHello\n"
     assert texts == ["Hello, I am Heiner. How are you?", "Tell me something about my name."]
@@ -261,7 +261,7 @@ def test_a_signal_ends_it_with_its_summary_and_the_server_sees_it(number: signal
         assert process.stdout is not None
         lines = [process.stdout.readline() for _ in range(3)]
         process.send_signal(number)
-        out, err = process.communicate(timeout=5)
+        out, err = process.communicate(timeout=30)
         wait_for(lambda: server.disconnects == 1)
     events = events_of(b"".join([*lines, out]).decode())
     assert [event["event"] for event in events] == ["start", "delta", "delta", "end"]
@@ -277,7 +277,7 @@ def test_a_signal_ends_a_write_that_nobody_reads() -> None:
     ):
         wait_for(lambda: _is_full(process.stdout))
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=5) == 130
+        assert process.wait(timeout=30) == 130
 
 
 def test_a_signal_ends_a_write_of_reasoning_that_nobody_reads() -> None:
@@ -287,7 +287,7 @@ def test_a_signal_ends_a_write_of_reasoning_that_nobody_reads() -> None:
     ):
         wait_for(lambda: _is_full(process.stderr))
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=5) == 143
+        assert process.wait(timeout=30) == 143
 
 
 def test_a_signal_ends_a_last_line_that_nobody_reads() -> None:
@@ -303,7 +303,7 @@ def test_a_signal_ends_a_last_line_that_nobody_reads() -> None:
         assert b"this is not a server URL: 'nonsense'" in process.stderr.readline()
         wait_for(lambda: sleeps(process.pid))
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=5) == 130
+        assert process.wait(timeout=30) == 130
         assert process.stderr.read() == b""
     os.close(reader)
 
@@ -333,7 +333,7 @@ def test_off_the_main_thread_signals_are_left_alone() -> None:
         return "Hello"
 
     with served(script) as server, ThreadPoolExecutor(1) as threads:
-        done = threads.submit(inside, "Hi", "--url", server.url).result(timeout=10)
+        done = threads.submit(inside, "Hi", "--url", server.url).result(timeout=30)
     assert (done.stdout, done.stderr, done.returncode) == ("Hello\n", "", 0)
     assert seen == handlers
 
@@ -371,7 +371,7 @@ def test_a_signal_ends_a_name_lookup_that_hangs() -> None:
         assert process.stdout is not None
         os.read(process.stdout.fileno(), 100)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=5) == 130
+        assert process.wait(timeout=30) == 130
         assert process.stderr is not None
         assert process.stderr.read() == b""
 
@@ -391,7 +391,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
     ):
         wait_for(lambda: server.requests)
         process.send_signal(signal.SIGHUP)
-        assert process.communicate(timeout=10)[0] == b"Hello\n"
+        assert process.communicate(timeout=30)[0] == b"Hello\n"
     assert process.returncode == 0
 
 

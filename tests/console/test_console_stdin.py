@@ -59,7 +59,7 @@ def test_a_silent_pipe_is_told_and_its_text_is_still_taken() -> None:
         assert b"< /dev/null" in told
         assert b"--no-stdin" in told
         assert server.requests == []
-        out, err = process.communicate(b"late", timeout=10)
+        out, err = process.communicate(b"late", timeout=30)
         assert [request.text for request in server.requests] == ["Review\n\nlate"]
     assert (out, err, process.returncode) == (b"Hello\n", b"", 0)
 
@@ -70,7 +70,7 @@ def test_a_pipe_that_goes_silent_in_the_middle_is_told_once() -> None:
         process.stdin.write(b"one ")
         process.stdin.flush()
         assert line_of_stderr(process).startswith(READING)
-        out, err = process.communicate(b"two", timeout=10)
+        out, err = process.communicate(b"two", timeout=30)
         assert [request.text for request in server.requests] == ["Hi\n\none two"]
     assert (out, err) == (b"Hello\n", b"")
 
@@ -78,7 +78,7 @@ def test_a_pipe_that_goes_silent_in_the_middle_is_told_once() -> None:
 def test_a_silent_pipe_may_be_left_unread() -> None:
     args = ("Hi", "--no-stdin", "--url")
     with served("Hello") as server, with_open_pipe(*args, server.url) as process:
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
         assert process.stderr is not None
         assert process.stderr.read() == b""
         assert [request.text for request in server.requests] == ["Hi"]
@@ -87,7 +87,7 @@ def test_a_silent_pipe_may_be_left_unread() -> None:
 def test_without_a_message_a_silent_pipe_does_not_hold_the_greeting_up() -> None:
     with served("Hello") as server, with_open_pipe("--url", server.url) as process:
         assert line_of_stderr(process).startswith(LEFT_ALONE)
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=30) == 0
         assert process.stdout is not None
         assert process.stdout.read() == b"Hello\n\nHello\n"
         assert len(server.requests) == 2

@@ -60,7 +60,7 @@ def test_it_prints_its_url_serves_the_demo_and_stops_cleanly(number: signal.Sign
     with running() as (process, url):
         assert content_of(ask(url, "Hi, I am Ann")).startswith("Hello Ann!")
         process.send_signal(number)
-        out, err = process.communicate(timeout=5)
+        out, err = process.communicate(timeout=30)
     assert process.returncode == 0
     assert out == ""
     banner, line = err.splitlines()
@@ -212,11 +212,11 @@ def test_a_recorder_and_a_replay_run_alone(tmp_path: Path) -> None:
     ):
         recorded = ask(url, "Hi, I am Ann")
         process.send_signal(signal.SIGTERM)
-        assert f"a recorder of {upstream} to {file}" in process.communicate(timeout=5)[1]
+        assert f"a recorder of {upstream} to {file}" in process.communicate(timeout=30)[1]
     with running("--cassette", file, "--speed", "all") as (process, url):
         assert ask(url, "anything") == recorded
         process.send_signal(signal.SIGTERM)
-        assert f"This is a replay of {file}" in process.communicate(timeout=5)[1]
+        assert f"This is a replay of {file}" in process.communicate(timeout=30)[1]
 
 
 def test_a_key_and_the_control_pages_are_there() -> None:
