@@ -128,6 +128,18 @@ def test_a_function_that_exits_fails_the_block_and_ends_nothing() -> None:
             caught.value.close()
 
 
+def test_ctrl_c_in_a_function_of_the_main_thread_ends_the_program() -> None:
+    def script(_: Request) -> str:
+        raise KeyboardInterrupt
+
+    async def run() -> None:
+        async with FakeServer(script) as server:
+            await asyncio.to_thread(ask, server)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(run())
+
+
 def test_a_taken_port_is_an_oserror_and_leaves_no_thread() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -23,6 +23,7 @@ BASIC = "Basic " + base64.b64encode(b"me:my-password").decode()
         ("Authorization", "Bearer sk-12345678", ["sk-12345678"]),
         ("Authorization", BASIC, [BASIC[6:], "my-password"]),
         ("Authorization", "Basic !", []),
+        ("Authorization", "Basic abcde", []),
         ("X-Api-Key", "12345678", ["12345678"]),
         ("Ocp-Apim-Subscription-Key", "12345678", ["12345678"]),
         ("key", "AIza5678", ["AIza5678"]),
