@@ -221,10 +221,10 @@ def delta_of(choice: dict[str, Any]) -> tuple[dict[str, Any], bool]:
         return delta, False
     if isinstance(message, dict):
         return message, True
-    if isinstance(delta, dict):
+    if isinstance(delta, dict) and not isinstance(message, str):
         return delta, False
     for found in (delta, message, choice.get("text"), choice.get("content")):
-        if found not in (None, ""):
+        if found not in (None, "", {}):
             return {"content": found}, False
     return {}, False
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from async_copilot.errors import MalformedDataError
 from async_copilot.wire.answer import End
+from async_copilot.wire.choice import Choice
 
 from .field import SEEN, calls, chunk, ends, failed, message, piece, row, said
 from .row import DONE, call
@@ -35,6 +36,17 @@ GLUED = [
         calls(piece('{"x":"A","l":[1]}', "f", index=0, id="a")),
         calls(piece('{"x":"AB","l":[1,2]}', "f", index=0, id="a")), ends(),
         calls=(call("f", '{"x":"AB","l":[1,2]}', id="a"),)),
+    row("the next piece repeats more than there was, and then goes on", SEEN,
+        calls(piece('{"x', "f", index=0, id="a")), calls(piece('{"x":', index=0)),
+        calls(piece("1}", index=0)), ends(), calls=ONE),
+    row("what comes behind arguments that are not JSON", SEEN,
+        calls(piece("{x}", "f", index=0, id="a")), calls(piece('{"x":2}', index=0)), ends(),
+        calls=(call("f", "{x}", id="a"), call("f", '{"x":2}', index=1))),
+    row("arguments of another kind, or in another list, are another call", SEEN,
+        calls(piece('{"x":[1,2]}', "f", index=0, id="a")), calls(piece('{"x":[1]}', index=0)),
+        calls(piece('["x"]', index=0)), ends(),
+        calls=(call("f", '{"x":[1,2]}', id="a"), call("f", '{"x":[1]}', index=1),
+               call("f", '["x"]', index=2))),
     row("what is not JSON stays as it came", SEEN,
         calls(piece('{"x":1}{y}', "f", index=0, id="a")), ends(),
         calls=(call("f", '{"x":1}{y}', id="a"),)),
@@ -55,6 +67,16 @@ NUMBERED = [
     row("a whole message gives calls ids of its own", SEEN,
         calls(piece('{"x":1}', "f", index=0, id="a")),
         message(None, tool_calls=[piece('{"x": 1}', "f", id="z")]), calls=ONE),
+    row("a function that is a name, the arguments beside it", SEEN,
+        calls({"id": "a", "function": "f", "arguments": '{"x":1}'}), ends(), calls=ONE),
+    row("a whole message has another call, and more of the last one", SEEN,
+        calls(piece('{"x"', "f", index=0, id="a")),
+        message(None, tool_calls=[piece('{"x":1}', "f", id="a"), piece("{}", "g", id="b")]),
+        calls=(call("f", '{"x":1}', id="a"), call("g", "{}", id="b", index=1))),
+    row("a whole message whose calls are others", SEEN,
+        calls(piece("{}", "f", index=0, id="a")),
+        message(None, tool_calls=[piece("[1]", "g", id="z")]),
+        calls=(call("f", "{}", id="a"), call("g", "[1]", id="z", index=1))),
     row("parameters in place of arguments", "Llama 3 behind gateways",
         calls({"id": "a", "function": {"name": "f", "parameters": {"x": 1}}}), ends(),
         calls=(call("f", '{"x": 1}', id="a"),)),
@@ -69,6 +91,13 @@ TEXTS = [
         chunk({"content": "d", "text": "no"}), ends(), texts=("a", "b", "c", "d")),
     row("choices that are an object which only finishes", SEEN,
         said("a"), {"choices": {"finish_reason": "stop"}}, DONE, texts=("a",)),
+    row("a message that is a text, beside an empty delta", SEEN,
+        chunk({}, message="a"), ends(), texts=("a",)),
+    row("a finish reason that is an object", SEEN,
+        said("a"), chunk({}, {"type": "stop"}), texts=("a",)),
+    row("indexes of two choices as texts and as fractions", SEEN,
+        said("a", index="0"), said("b", index=1.0), ends(index="0"), ends(index=1.0), DONE,
+        n=2, texts=("a",), others=(Choice(1, "b", "", "", [], "stop"),)),
     row("a part whose text is its value", SEEN,
         said({"type": "text", "value": "a"}), ends(), texts=("a",)),
     row("a refusal in parts", SEEN,

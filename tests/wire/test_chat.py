@@ -444,3 +444,39 @@ def test_surrogate_halves_are_joined_or_replaced(text: str, whole: str) -> None:
 @given(st.text(st.characters(codec=None, categories=None) | st.sampled_from("\ud83d\ude00")))
 def test_what_is_left_is_always_unicode(text: str) -> None:
     without_lone_surrogates(text).encode()
+
+
+@pytest.mark.parametrize(
+    ("wait", "seconds"),
+    [
+        ({"retry_after": "12"}, 12.0),
+        ({"retryDelay": "0.5s"}, 0.5),
+        ({"retry_delay": {"seconds": 1, "nanos": 500_000_000}}, 1.5),
+        ({"retry_delay": {"nanos": 250_000_000}}, 0.25),
+        ({"retry_after_ms": 250}, 0.25),
+        ({"retry_after": "soon", "retryDelay": 3}, 3.0),
+        ({"retry_after": True}, None),
+        ({"retry_after": -1}, None),
+        ({"retry_after": "inf"}, None),
+        ({"retry_delay": {}}, None),
+    ],
+)
+def test_how_long_to_wait_is_read_in_every_form(
+    wait: dict[str, Any], seconds: float | None
+) -> None:
+    for fields in (wait, {"details": [7, wait]}, {"metadata": wait}):
+        error = read_error({"error": {"message": "busy", **fields}})
+        assert error is not None
+        assert error.retry_after == seconds
+
+
+def test_a_text_of_very_many_parts_is_refused() -> None:
+    thinking = [{"type": "text", "text": "a"}] * 4097
+    event = {"choices": [{"delta": {"content": [{"type": "thinking", "thinking": thinking}]}}]}
+    with pytest.raises(MalformedDataError, match="4,097 parts; 4,096 are the most"):
+        read_chunks(event)
+
+
+def test_what_orjson_refuses_is_not_read_slowly_for_long() -> None:
+    with pytest.raises(MalformedDataError, match="not JSON"):
+        read_object(b'{"x":"' + b"\\ud83d" * 400_000 + b'"}')

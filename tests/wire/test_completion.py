@@ -246,3 +246,24 @@ def test_reasoning_that_came_empty_is_in_a_message_with_calls_alone() -> None:
     for deltas in ([null, call], [empty, {"content": "Hi"}]):
         message = streamed(*deltas).completion["choices"][0]["message"]
         assert "reasoning_content" not in message
+
+
+def test_a_whole_message_goes_on_with_what_it_repeats() -> None:
+    first: Message = {"note": "He", "list": [{"a": "x"}, 1], "other": "old"}
+    again: Message = {"note": "Hello", "list": [{"a": "xy"}, 1, 2, {"b": 1}], "other": "new"}
+    events: list[Event] = [
+        {"choices": [{"delta": {"content": "Hi", **first}}]},
+        {"object": "chat.completion", "choices": [{"message": {"content": "Hi", **again}}]},
+    ]
+    found = decode([b"data: " + json.dumps(event).encode() + b"\n\n" for event in events])
+    message = found.completion["choices"][0]["message"]
+    assert message == {"role": "assistant", "content": "Hi", **again, "other": "old"}
+
+
+@pytest.mark.parametrize("around", ['{"a":%s}', "[%s]"])
+def test_what_is_nested_deeper_than_pieces_are_is_kept_as_it_comes(around: str) -> None:
+    value = '{"text":"a"}'
+    for _ in range(20):
+        value = around % value
+    found = streamed({"x": json.loads(value)}, {"content": "Hi"})
+    assert found.completion["choices"][0]["message"]["x"] == json.loads(value)
