@@ -34,7 +34,7 @@ from .transport.clocks import Timeouts
 from .transport.exchange import TLS, Exchange
 from .transport.gate import Gate
 from .transport.headers import authorization, merged_headers
-from .transport.urls import DEFAULT_BASE_URL, completions_url, place
+from .transport.urls import DEFAULT_BASE_URL, Address, completions_url, place
 from .version import __version__
 from .wire.asked import request_info
 from .wire.request import Messages, request_body, request_messages
@@ -139,11 +139,13 @@ class CopilotClient:
         url = completions_url(base_url)
         keyed = merged_headers(_HEADERS, authorization(api_key, url))
         self._headers = merged_headers(keyed, headers)
-        self._url = url.with_user(None)
+        self._address = Address(url.with_user(None))
         self._place = place(url)
         self._ssl = ssl
         self._gate = Gate()
-        self._session = BoundSession(session, url=self._url, max_connections=max_connections)
+        self._session = BoundSession(
+            session, url=self._address.url, max_connections=max_connections
+        )
         self._timeouts = timeouts
         self._max_retries = max_retries
         self._max_event_bytes = max_event_bytes
@@ -218,7 +220,7 @@ class CopilotClient:
             listed = apart(listed)
         reply, body = self._asked(listed, wanted)
         exchange = self._exchange(
-            self._url,
+            self._address.url,
             body,
             headers=merged_headers(self._headers, headers) if headers else self._headers,
             timeouts=timeouts or self._timeouts,
@@ -271,7 +273,7 @@ class CopilotClient:
         return read_providers(await self._list("providers"))
 
     async def _list(self, *names: str) -> list[dict[str, Any]]:
-        url = list_url(self._url, *names)
+        url = list_url(self._address.url, *names)
         asked = request_info({}, server=place(url), size=0)
         exchange = self._exchange(
             url,

@@ -65,6 +65,15 @@ def test_a_client_shows_no_key() -> None:
         assert KEY not in text
 
 
+def test_what_a_client_holds_shows_no_key_either() -> None:
+    """Error reports show the attributes of what a frame holds; a URL may have a key in it."""
+    client = CopilotClient(
+        base_url=f"http://me:{KEY}@h/v1?api-key={KEY}", headers={"X-Api-Key": KEY}
+    )
+    assert KEY not in repr(vars(client))
+    assert "http://h/v1/chat/completions" in repr(vars(client))
+
+
 def test_a_client_cannot_be_pickled_with_its_key() -> None:
     client = CopilotClient(api_key=KEY)
     with pytest.raises(TypeError) as caught:

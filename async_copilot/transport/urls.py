@@ -10,6 +10,7 @@ from ..errors import Hint, InvalidRequestError
 
 __all__ = [
     "DEFAULT_BASE_URL",
+    "Address",
     "completions_url",
     "host_and_port",
     "parse_url",
@@ -21,6 +22,18 @@ DEFAULT_BASE_URL = "http://localhost:1337/v1"  # where g4f listens
 
 _LONGEST = 200  # characters of a URL in a message
 _USER = re.compile(r"^([a-z][a-z0-9+.-]*:/{0,2}|/{0,2})?.*@", re.IGNORECASE | re.DOTALL)
+
+
+class Address:
+    """A URL whose query, which may hold a key, is not shown by repr or ``vars()`` around it."""
+
+    __slots__ = ("url",)
+
+    def __init__(self, url: URL) -> None:
+        self.url = url
+
+    def __repr__(self) -> str:
+        return place(self.url)
 
 
 def parse_url(text: str, base: URL | None = None) -> URL | None:
