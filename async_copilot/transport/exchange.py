@@ -7,7 +7,7 @@ import contextlib
 import logging
 import math
 import ssl as tls
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import lru_cache, partial
 
@@ -285,10 +285,12 @@ class Exchange:
                     wait.reschedule(now())
 
                 clock.expire = expire
-                connect = None if self._queues else self._timeouts.connect
-                clock.connect(now(), connect, partial(self._no_connection, url))
+                connect, queues = self._timeouts.connect, self._queues
+                limit = None if queues else connect
+                clock.connect(now(), limit, partial(self._no_connection, url))
+                only = _only_connect(connect if queues else None)
                 try:
-                    response = await self._request(url, headers, delivery, clock)
+                    response = await self._request(url, headers, delivery, clock, only)
                     delivery.answered(response)
                 finally:
                     clock.stop(now())
@@ -314,13 +316,17 @@ class Exchange:
             cause = None  # its repr shows the request's headers
         raise failure from cause
 
-    async def _request(
-        self, url: URL, headers: Headers, delivery: Delivery, clock: Watchdog
-    ) -> aiohttp.ClientResponse:
-        sock_connect = self._timeouts.connect if self._queues else None
+    def _request(
+        self,
+        url: URL,
+        headers: Headers,
+        delivery: Delivery,
+        clock: Watchdog,
+        timeout: aiohttp.ClientTimeout,
+    ) -> Awaitable[aiohttp.ClientResponse]:
         # By these names, since a double in the session's place has them too.
         send = self._session.post if self._body else self._session.get
-        return await send(
+        return send(
             url,
             data=Outgoing(self._body, partial(self._sending, delivery, clock)),
             headers=revealed(headers),
@@ -328,7 +334,7 @@ class Exchange:
             raise_for_status=False,
             auto_decompress=True,
             read_bufsize=READ_BUFFER,
-            timeout=_only_connect(sock_connect),
+            timeout=timeout,
             proxy=self._proxy,
             ssl=self._ssl,
             max_field_size=HEADER_BYTES,

@@ -50,13 +50,15 @@ def request_info(fields: Mapping[str, Any], *, server: str, size: int) -> Reques
     options = {
         name: value
         for name, value in fields.items()
-        if value is not None
+        if (isinstance(value, (int, float)) or (name in _SAFE and value is not None))
         and name not in ("model", "provider")
-        and (isinstance(value, bool | int | float) or name in _SAFE)
     }
-    named = {
-        name: value
-        for name in ("model", "provider")
-        if isinstance(value := fields.get(name), str)  # OpenRouter's provider is an object
-    }
-    return RequestInfo(next(_numbers), server, options=options, size=size, **named)
+    model, provider = fields.get("model"), fields.get("provider")
+    return RequestInfo(
+        next(_numbers),
+        server,
+        model if isinstance(model, str) else None,
+        provider if isinstance(provider, str) else None,  # OpenRouter's is an object
+        options,
+        size,
+    )
