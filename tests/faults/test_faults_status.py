@@ -230,7 +230,7 @@ async def test_an_error_body_that_is_slow_is_read() -> None:
     body = json.dumps(BUSY).encode()
     answer = (head(400, "X", length=len(body)), Slowly(body, size=20, every=0.01))
     async with FaultServer(answer) as server:
-        outcome = await ask(server)
+        outcome = await ask(server, timeouts=Timeouts())
     outcome.failed(BadRequestError, says=["The server is busy"], within=0.3)
 
 
