@@ -126,7 +126,7 @@ async def test_a_head_that_stops_in_the_middle_ends_at_the_silence_clock() -> No
 async def test_a_head_in_drops_without_end_is_bounded_by_a_clock() -> None:
     drops = (Slowly(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 1000, every=0.05), HOLD)
     async with FaultServer(drops) as server:
-        outcome = await ask(server, timeouts=Timeouts())  # however slow this machine is
+        outcome = await ask(server)
         await server.left()
     outcome.failed((SilenceTimeoutError, StallTimeoutError), TimeoutError, after=0.3, within=0.6)
 
