@@ -194,7 +194,7 @@ def _readline() -> ModuleType | None:
         return None
     # A program that began in the background goes on when the prompt comes, and did not lose
     # one: that signal is taken here, where what it raises is dropped, and no line is lost.
-    if hasattr(readline, "set_pre_input_hook"):
+    if hasattr(readline, "set_pre_input_hook"):  # pragma: no branch  # libedit may lack it
         readline.set_pre_input_hook(lambda: None)
     readline.set_auto_history(False)  # a message is one entry, however many lines it has
     if os.environ.get("TERM") != "dumb":

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 
 import pytest
 from console_runs import hurried_demo, inside, served
 
+from async_copilot.console.interrupts import Interrupts
+from async_copilot.console.screen import OutputLostError, Screen
 from async_copilot.fake_server import FakeAnswer
 
 KEY = "sk-abcdefgh12345678"
@@ -152,3 +156,17 @@ def test_model_provider_and_headers_reach_the_server() -> None:
     assert "provider" not in two
     assert {"provider", "conversation_id", "conversation"}.isdisjoint(three)
     assert three["messages"][0] == {"role": "system", "content": "Be brief."}
+
+
+def test_what_is_lost_stays_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with Interrupts() as interrupts:
+        screen = Screen(interrupts, color=False)
+        for _ in range(2):
+            with pytest.raises(OutputLostError, match="No space left"):
+                screen.write("text")
+        screen.close()

@@ -83,6 +83,13 @@ def test_another_provider_is_told_what_was_said_and_gets_no_handle(tmp_path: Pat
     assert second.text == "User: I am Ann\nAssistant: Hello\nUser: Who am I?"
 
 
+def test_a_conversation_without_any_turn_leaves_no_file(tmp_path: Path) -> None:
+    with served(FakeAnswer(status=400)) as server:
+        done = inside("Hi", "--save", str(tmp_path / "chat.json"), "--url", server.url)
+    assert done.returncode == 76
+    assert list(tmp_path.iterdir()) == []
+
+
 ODD_MESSAGES = (
     {},
     {"content": 5},
