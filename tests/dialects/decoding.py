@@ -57,13 +57,17 @@ def decode(
     max_event_bytes: int = MAX_EVENT_BYTES,
     n: int = 1,
     exact: Literal["", "events", "deltas"] = "",
+    eager: bool = True,
 ) -> Decoded:
     """Read blocks as texts, with every short cut, as a Reading does.
 
+    eager: take the short cuts from the first delta on, not when they pay.
     exact: leave out the short cut for text deltas ("deltas"), or for events too ("events").
     """
     answer = Answer()
-    kind = _ExactDecoder if exact == "events" else _EagerDecoder
+    kind = _EagerDecoder if eager else DeltaDecoder
+    if exact == "events":
+        kind = _ExactDecoder
     decoder = kind(strict=strict, media_type=media_type, max_event_bytes=max_event_bytes, n=n)
     if exact:
         decoder._lessons = 0

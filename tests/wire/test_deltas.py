@@ -89,6 +89,7 @@ def test_values_that_are_left_open_change_nothing(seed: int) -> None:
         cuts = [(dice.randrange(3000), dice.random() < 0.5) for _ in range(dice.randrange(6))]
         for blocks in ([body], by_event(body), cut(body, cuts)):
             assert decode(blocks) == exact
+            assert decode(blocks, eager=False) == exact
             assert decode(blocks, exact="deltas") == exact
 
 
