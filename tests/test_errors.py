@@ -85,7 +85,7 @@ def test_an_error_has_every_attribute_from_the_start(kind: type[CopilotError]) -
 
 def full(kind: type[CopilotError]) -> CopilotError:
     reply = Reply()
-    reply._choices[0].text.append("Hel")
+    reply.pieces.append("Hel")
     reply.end = End.ERROR
     error = kind(
         "what happened",

@@ -117,43 +117,44 @@ class Answer:
         self.request_id: str | None = None
         self.request = NOTHING_ASKED
         self.timing = Timing()
-        self._choices: dict[int, Gathering] = {0: Gathering()}
+        self._first = Gathering()
+        self._others: dict[int, Gathering] | None = None  # most answers have one choice
         self._about: Fields | None = None
 
     @property
     def text(self) -> str:
         """The text of choice 0, as far as it was handed out."""
-        return str(self._choices[0].text)
+        return str(self._first.text)
 
     @property
     def reasoning(self) -> str:
         """The reasoning of choice 0, which is never part of the text."""
-        return str(self._choices[0].reasoning)
+        return str(self._first.reasoning)
 
     @property
     def refusal(self) -> str:
-        return str(self._choices[0].refusal)
+        return str(self._first.refusal)
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        return self._choices[0].tool_calls(self._name)
+        return self._first.tool_calls(self._name)
 
     @property
     def finish_reason(self) -> str | None:
         """As the server gave it, never invented; the last one, where it gave several."""
-        return self._choices[0].finish_reason
+        return self._first.finish_reason
 
     @property
     def logprobs(self) -> dict[str, Any] | None:
         """The log probabilities of choice 0, of all its tokens; None where none were asked for."""
-        found = self._choices[0].logprobs
+        found = self._first.logprobs
         return None if found is None else found.plain()
 
     @property
     def choices(self) -> list[Choice]:
         """Every choice, by index."""
         name = self._name
-        return [choice.freeze(index, name) for index, choice in sorted(self._choices.items())]
+        return [choice.freeze(index, name) for index, choice in self._by_index()]
 
     @property
     def message(self) -> dict[str, Any]:
@@ -164,7 +165,7 @@ class Answer:
         without gets here, and arguments ("{}" for none). What of it goes back in a
         history is Conversation's business: some servers demand fields that others refuse.
         """
-        return self._choices[0].message(self._name)
+        return self._first.message(self._name)
 
     @property
     def completion(self) -> dict[str, Any]:
@@ -180,14 +181,13 @@ class Answer:
             about |= (
                 {"x_groq": rest} if (rest := {k: groq[k] for k in groq if k != "usage"}) else {}
             )
-        choices = sorted(self._choices.items())
         return {
             "id": self.id,
             "object": "chat.completion",
             "created": about.pop("created", None),
             "model": self.model,
             **about,
-            "choices": [choice.completion(index, name) for index, choice in choices],
+            "choices": [choice.completion(index, name) for index, choice in self._by_index()],
             "usage": self.usage,
         }
 
@@ -197,13 +197,15 @@ class Answer:
         created = None if self._about is None else self._about.get("created")
         return f"{self.id} {created}"
 
+    def _by_index(self) -> list[tuple[int, Gathering]]:
+        return sorted([(0, self._first), *(self._others or {}).items()])
+
     def absorb(self, chunk: ChatChunk) -> None:
         """Add a chunk, except the text of choice 0, which counts when it is handed out."""
         if chunk.plain:
             return
-        if chunk.index not in self._choices:
-            self._choices[chunk.index] = Gathering()
-        self._choices[chunk.index].add(chunk)
+        choice = self._choice(chunk.index) if chunk.index else self._first
+        choice.add(chunk)
         if self.model is None:
             self.model = chunk.model
         if self.provider is None:
@@ -220,14 +222,20 @@ class Answer:
         if isinstance(handle, dict) and handle:
             self.conversation = handle
 
+    def _choice(self, index: int) -> Gathering:
+        """Return a choice other than the first, made when it is first spoken of."""
+        if self._others is None:
+            self._others = {}
+        return self._others.setdefault(index, Gathering())
+
     @property
     def pieces(self) -> MutableSequence[str]:
         """Where the text of choice 0 goes, piece by piece, when it is handed out."""
-        return self._choices[0].text if self._keep_text else _NOWHERE
+        return self._first.text if self._keep_text else _NOWHERE
 
     def compact(self) -> None:
         """Join the pieces that have come; many small ones take more memory."""
-        self._choices[0].text.compact()
+        self._first.text.compact()
 
     def begin_again(self) -> None:
         """Forget what was said, for a request that is sent again; the timing stays."""

@@ -214,7 +214,11 @@ def delta_of(choice: dict[str, Any]) -> tuple[dict[str, Any], bool]:
     send both, the delta with the piece and the message with everything so far. A ``text``,
     in the delta or beside it, is the content where there is no other.
     """
-    delta, message = choice.get("delta"), choice.get("message")
+    delta = choice.get("delta")
+    plainly = "message" not in choice and "text" not in choice
+    if plainly and type(delta) is dict and "text" not in delta:
+        return delta, False  # nearly always
+    message = choice.get("message")
     if isinstance(delta, dict) and (not message or says_something(delta)):
         if "text" in delta or "text" in choice:
             delta = _with_text(delta, choice)
@@ -246,11 +250,12 @@ def says_something(delta: dict[str, Any]) -> bool:
 
 def _finish(reason: Any) -> str | None:
     """Return a finish reason; "null" in quotes, and nothing, are none."""
-    if isinstance(reason, dict):
+    if type(reason) is dict:
         reason = reason.get("type") or reason.get("reason")
-    if not reason or isinstance(reason, bool) or not isinstance(reason, str | int):
-        return None
-    reason = str(reason)
+    if type(reason) is not str:
+        if not reason or isinstance(reason, bool) or not isinstance(reason, str | int):
+            return None
+        reason = str(reason)
     return None if reason.strip().lower() in _NO_REASON else reason
 
 

@@ -17,6 +17,7 @@ __all__ = ["Choice", "Gathering", "ToolCall"]
 
 # Fields that are not merged as unknown ones are: they have a place of their own.
 _MESSAGE = frozenset({"content", "role", "refusal", "tool_calls", "function_call"})
+_IN_PARTS = frozenset({list, dict})
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 _CHOICE = frozenset(
     {
@@ -114,24 +115,27 @@ class Gathering:
 
     def _add_choice(self, chunk: ChatChunk, choice: dict[str, Any]) -> None:
         """Keep what the choice says besides."""
-        delta, message = choice.get("delta"), choice.get("message")
+        get = choice.get
+        delta, message = get("delta"), get("message")
         if type(delta) is not dict or message is not None or "text" in delta:
             delta, is_message = delta_of(choice)
             if isinstance(message, dict) and not is_message:
                 self.fields = _added(self.fields, message, _MESSAGE, whole=True)
-        self.fields = _added(self.fields, delta, _MESSAGE, whole=chunk.whole)
-        self.rest = _added(self.rest, choice, _CHOICE, pieces=False)
-        if not REASONING.isdisjoint(delta):
-            self.silent |= {name for name in REASONING & delta.keys() if delta[name] == ""}
+        if not delta.keys() <= _MESSAGE:
+            self.fields = _added(self.fields, delta, _MESSAGE, whole=chunk.whole)
+            if not REASONING.isdisjoint(delta):
+                self.silent |= {name for name in REASONING & delta.keys() if delta[name] == ""}
+        if not choice.keys() <= _CHOICE:
+            self.rest = _added(self.rest, choice, _CHOICE, pieces=False)
         content, role = delta.get("content"), delta.get("role")
-        if content and type(content) in (list, dict) and not chunk.whole:
+        if content and type(content) in _IN_PARTS and not chunk.whole:
             self._add_parts(content, chunk.at, len(chunk.content))
-        if role and isinstance(role, str):
+        if role and type(role) is str:
             self.role = role
         if chunk.whole and "tool_calls" in delta:
             self.calls = self.calls or Calls()
             self.calls.repeat(tool_call_deltas(delta))
-        logprobs = choice.get("logprobs")
+        logprobs = get("logprobs")
         if logprobs and isinstance(logprobs, dict) and not (chunk.whole and self.logprobs):
             self.logprobs = self.logprobs or Fields(pieces=False)
             self.logprobs.add_logprobs(logprobs)

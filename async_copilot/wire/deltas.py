@@ -63,6 +63,27 @@ class DeltaDecoder:
     events:   data events read.  skipped: malformed ones (strict=False).
     """
 
+    __slots__ = (
+        "_alone",
+        "_first",
+        "_form",
+        "_halves",
+        "_heard",
+        "_lessons",
+        "_max_event_bytes",
+        "_over",
+        "_plain",
+        "_sse",
+        "_strict",
+        "done",
+        "events",
+        "failure",
+        "media_type",
+        "progress",
+        "skipped",
+        "told",
+    )
+
     worth_learning = 3  # events that came, or are left of a block; it costs as much as reading one
     worth_trying = 8  # events that came; what takes a trial costs as much as reading a few
 
@@ -84,11 +105,9 @@ class DeltaDecoder:
         self._strict = strict
         self._max_event_bytes = max_event_bytes
         self._sse = SSEDecoder(
-            max_event_bytes=max_event_bytes,
-            error_field=True,
-            is_whole=lambda line: bool(loads(line)),
+            max_event_bytes=max_event_bytes, error_field=True, is_whole=_is_whole
         )
-        self._form = BodyForm(max_event_bytes)
+        self._form: BodyForm | None = BodyForm(max_event_bytes)  # until a stream's first event
         self._heard = Heard(n)
         self._first: tuple[dict[str, Any], Bytes | str] | None = None  # while no choice has come
         self._over = False  # [DONE] was seen
@@ -114,16 +133,19 @@ class DeltaDecoder:
     @property
     def empty(self) -> bool:
         """True for a body that has held nothing so far but blanks and comments."""
-        said = self.events or self.skipped or self.ended or self._form.is_document
-        return not said and self._form.says_nothing and self._sse.is_idle
+        form = self._form
+        if self.events or self.skipped or self.ended or form is None or form.is_document:
+            return False
+        return form.says_nothing and self._sse.is_idle
 
     def overload(self) -> StreamError | None:
         """Return the error of a body that is over, where it is a document that tells of one."""
-        document = self._form.read_refusal()
-        error = None if document is None else read_error(document)
-        if document is None or error is None or not error.passing:
+        form = self._form
+        document = form and form.read_refusal()
+        error = document and read_error(document)
+        if not (form and document and error and error.passing):
             return None
-        return _stream_error(error, _with_handle(document, self._form.document()))
+        return _stream_error(error, _with_handle(document, form.document()))
 
     def text_of(self, block: bytes) -> str | None:
         """Return the text of a block that is one plain delta; None: ask texts().
@@ -321,11 +343,14 @@ class DeltaDecoder:
             heard.progress = False
             chunks = [heard.note(chunk) for chunk in chunks]
             self.progress = self.progress or heard.progress
+        finished = False
         for chunk in chunks:
             error = choice_error(chunk.choice)
+            finished = finished or bool(chunk.finish_reason)
             if error or (chunk.finish_reason and names_failure(chunk.finish_reason)):
                 self._fail_choice(chunk, error, shown)
-        if self._plain is not None and not self._plain.agrees_with(event):
+        # After a finish reason text comes so seldom that its form is not worth comparing.
+        if self._plain is not None and (finished or not self._plain.agrees_with(event)):
             self._plain = None
         return chunks
 
@@ -371,6 +396,9 @@ class DeltaDecoder:
     def _lines(self, block: bytes) -> Bytes:
         """Return whole lines of an event stream; the bytes of anything else are kept."""
         form = self._form
+        if form is None or (self.events and form.is_stream):
+            self._form = None
+            return self._sse.take_lines(block)
         block = form.take(block, self.media_type)
         if form.is_document:
             self.progress = True
@@ -384,14 +412,14 @@ class DeltaDecoder:
 
     def _rest(self, *, at_end: bool) -> Iterable[ChatChunk]:
         if at_end and not self.ended:
-            if self._form.is_document:
-                yield from self._read_document()
+            if self._form is not None and self._form.is_document:
+                yield from self._read_document(self._form)
             else:
-                yield from self._read_unfinished()
+                yield from self._read_unfinished(self._form)
             self._check_for_a_choice()
         yield from self._halves.rest()
 
-    def _read_unfinished(self) -> Iterable[ChatChunk]:
+    def _read_unfinished(self, form: BodyForm | None) -> Iterable[ChatChunk]:
         """Read what stands after the last blank line, where it can be read.
 
         The event stream discards it; here it may be [DONE], or text the user waits for.
@@ -405,18 +433,21 @@ class DeltaDecoder:
             skipped = self.skipped
             yield from self._read(event.data, loads(event.data), event.event)
             self._strict, self.skipped = strict, skipped
-        labelled = type_name(self.media_type) == "text/event-stream"
-        if not (self.events or self.ended or labelled or self._form.is_blank):
-            self.failure = self._form.unexpected(
-                "something that is not an event stream", self.media_type
-            )
-
-    def _read_document(self) -> Iterable[ChatChunk]:
-        if self._form.read(self.media_type) is None:
-            self.failure = self._form.failure
+        if form is None or self.events or self.ended or form.is_blank:
             return
-        data = self._form.document()
+        if type_name(self.media_type) != "text/event-stream":
+            self.failure = form.unexpected("something that is not an event stream", self.media_type)
+
+    def _read_document(self, form: BodyForm) -> Iterable[ChatChunk]:
+        if form.read(self.media_type) is None:
+            self.failure = form.failure
+            return
+        data = form.document()
         yield from self._read(data, loads(data))
+
+
+def _is_whole(line: Bytes) -> bool:
+    return bool(loads(line))
 
 
 def _stream_error(

@@ -175,7 +175,10 @@ def read_error(event: dict[str, Any], *, named_error: bool = False) -> ServerErr
 
 def choice_error(choice: dict[str, Any]) -> ServerError | None:
     """Return the error that stands in a choice (OpenRouter), or in its delta."""
-    for place in (choice, choice.get("delta")):
+    delta = choice.get("delta")
+    if "error" not in choice and not (isinstance(delta, dict) and "error" in delta):
+        return None  # nearly always
+    for place in (choice, delta):
         if isinstance(place, dict) and place.get("error"):
             return read_error({"error": place["error"], "choices": []})
     return None

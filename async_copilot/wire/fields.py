@@ -94,30 +94,27 @@ class Fields:
         skip: names that are dealt with elsewhere.  first: names whose first value counts.
         whole: the fields repeat what came before, and may go on with it.
         """
-        values = self._values
+        values, pieces = self._values, self._pieces
         if len(fields) > _LONG:
             values |= {name: value for name, value in fields.items() if name not in skip}
             return
         for name, value in fields.items():
-            if value is None or name in skip or (name in first and name in values):
+            if name in skip or value is None or (name in first and name in values):
                 continue
             kind = type(value)
             if kind is str:
+                if value and pieces and name not in SCALARS and not name.endswith("_id"):
+                    self._add_piece(name, value, whole=whole)
+                elif value:
+                    values[name] = value if value.isascii() else without_lone_surrogates(value)
+            elif kind is dict or kind is list:
                 if value:
-                    self._add_text(name, value, whole=whole)
-            elif kind is dict:
-                if value:
-                    self._add_object(name, value, whole=whole)
-            elif kind is list:
-                if value:
-                    self._add_list(name, value, whole=whole)
+                    add = self._add_object if kind is dict else self._add_list
+                    add(name, value, whole=whole)
             else:
                 values[name] = value
 
-    def _add_text(self, name: str, text: str, *, whole: bool) -> None:
-        if not self._pieces or name in SCALARS or name.endswith("_id"):
-            self._values[name] = without_lone_surrogates(text)
-            return
+    def _add_piece(self, name: str, text: str, *, whole: bool) -> None:
         present = self._values.get(name)
         if type(present) is not Pieces:
             self._values[name] = Pieces(text)

@@ -103,7 +103,7 @@ class Heard:
         self.plain_size = 0
         self.plain_tail = ""
         self._choices: dict[int, _Choice] = {}
-        self._calls: set[tuple[int, int | None, str | None]] = set()
+        self._calls: set[tuple[int, int | None, str | None]] | None = None
 
     @property
     def any_choice(self) -> bool:
@@ -193,10 +193,15 @@ class Heard:
         if chunk.refusal:
             choice.refusal = choice.refusal or _Text()
             choice.refusal.add((chunk.refusal,), len(chunk.refusal))
-        for call in chunk.tool_calls:
+        if chunk.tool_calls:
             choice.calls = True
-            self._calls.add((chunk.index, *_place(call, len(self._calls))))
-        if len(self._calls) > MAX_CALLS:
+            self._count_calls(chunk)
+
+    def _count_calls(self, chunk: ChatChunk) -> None:
+        calls = self._calls = self._calls or set()
+        for call in chunk.tool_calls:
+            calls.add((chunk.index, *_place(call, len(calls))))
+        if len(calls) > MAX_CALLS:
             raise malformed("", f"of an answer with more than {MAX_CALLS:,} tool calls")
 
 

@@ -13,8 +13,10 @@ class Pieces(list[str]):
     __slots__ = ("_joined",)
 
     def __init__(self, text: str = "") -> None:
-        super().__init__((text,) if text else ())
-        self._joined = len(self)  # of the pieces, those that were joined already
+        self._joined = 0  # of the pieces, those that were joined already
+        if text:
+            self.append(text)
+            self._joined = 1
 
     def add(self, piece: str) -> None:
         self.append(piece)
@@ -22,7 +24,7 @@ class Pieces(list[str]):
 
     def compact(self) -> None:
         """Join what came since the last time: a str object takes more than a word of text."""
-        if len(self) - self._joined > _LOOSE:
+        if len(self) - self._joined >= _LOOSE:
             self[self._joined :] = ["".join(self[self._joined :])]
             self._joined = len(self)
 

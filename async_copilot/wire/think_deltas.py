@@ -23,6 +23,8 @@ class ThinkDecoder(DeltaDecoder):
     closed: a tag that no other one closes has opened no reasoning, and all of it is text.
     """
 
+    __slots__ = ("_splitters", "_thoughts")
+
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self._splitters: dict[int, ThinkSplitter] = {}

@@ -121,7 +121,7 @@ def _decoded(texts: list[str], answer: Answer, decoder: DeltaDecoder) -> Decoded
     else:
         end = End.DONE if decoder.done else End.TRUNCATED
     choices = answer.choices
-    answer._choices[0].text[:] = ["".join(texts)]
+    answer.pieces[:] = ["".join(texts)]
     return Decoded(
         texts,
         choices,

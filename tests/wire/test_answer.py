@@ -73,7 +73,8 @@ def test_pieces_without_end_take_no_object_each() -> None:
     for number in range(5000):
         whole.absorb(ChatChunk(reasoning=str(number % 10), index=1))
         whole.absorb(ChatChunk(str(number % 10), index=1))
-    for text in (whole._choices[1].text, whole._choices[1].reasoning):
+    one = whole._others[1]
+    for text in (one.text, one.reasoning):
         assert len(text) < 5000 / 10
     assert whole.choices[1].text == whole.choices[1].reasoning == "0123456789" * 500
     whole.absorb(ChatChunk("!", index=1))
@@ -215,7 +216,7 @@ def test_calls_streamed_by_the_book_are_all_there(
 
 def spoken(text: str, *deltas: ToolCallDelta) -> dict[str, Any]:
     whole = answer(ChatChunk(tool_calls=deltas))
-    whole._choices[0].text.append(text)
+    whole.pieces.append(text)
     return whole.message
 
 
@@ -245,7 +246,7 @@ def filled() -> Answer:
         ChatChunk("b", index=1, model="m", provider="p", id="i"),
         ChatChunk(finish_reason="stop", raw={"conversation": {"conversation_id": "secret-handle"}}),
     )
-    whole._choices[0].text[:] += ["Hel", "lo"]
+    whole.pieces.extend(("Hel", "lo"))
     whole.end = End.COMPLETE
     whole.remembered = True
     whole.headers = {"set-cookie": "secret-cookie"}
@@ -280,7 +281,7 @@ def test_a_copy_goes_its_own_way() -> None:
 def test_the_repr_is_short_and_holds_no_secret() -> None:
     whole = filled()
     assert repr(whole) == "<Answer end=COMPLETE text='Hello' finish_reason='stop'>"
-    whole._choices[0].text.append("x" * 1000)
+    whole.pieces.append("x" * 1000)
     assert len(repr(whole)) < 150
     assert repr(Answer()) == "<Answer end=None text='' finish_reason=None>"
 
@@ -292,6 +293,6 @@ def test_starting_over_keeps_the_timing_of_the_retries_and_nothing_else() -> Non
     whole.begin_again()
     assert whole.timing is timing
     assert (timing.retries, timing.waits, timing.headers) == (1, [0.5], None)
-    timing_aside = {**whole.__dict__, "timing": None, "_choices": None}
-    assert timing_aside == {**Answer().__dict__, "timing": None, "_choices": None}
+    timing_aside = {**whole.__dict__, "timing": None, "_first": None}
+    assert timing_aside == {**Answer().__dict__, "timing": None, "_first": None}
     assert whole.choices == Answer().choices
