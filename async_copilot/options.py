@@ -163,11 +163,11 @@ def _check(name: str, value: object) -> None:
 
 # ------------------------------------------------------------------ what is not a call's
 
-_ON_A_CALL = {
+# And the fields of the request whose types are known here.
+_OF_A_CALL = {
     *("timeouts", "max_retries", "strict", "headers", "observer", "unshared", "split_think"),
-    "extra",
+    *("extra", "model", "provider", "stream"),
 }
-_FIELDS = {"model", "provider", "stream"}  # of the request, whose types are known here
 
 # What to do instead, and the names it is for: options of the client and of a conversation,
 # then how openai, litellm, httpx, aiohttp and requests spell what is an option here.
@@ -228,8 +228,8 @@ def check_call(options: Mapping[str, Any]) -> None:
     which would go to the server as a field.
     """
     for name, value in options.items():
-        if name in _ON_A_CALL or name in _FIELDS:
-            if value is not None and value is not UNSET:
+        if name in _OF_A_CALL:
+            if value is not None and value is not UNSET and not _RULES[name][0](value):
                 _check(name, value)
         elif name in _NOT_ON_A_CALL:
             fix = _NOT_ON_A_CALL[name].replace("{name}", name)
