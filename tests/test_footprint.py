@@ -19,7 +19,7 @@ from fault_server import FaultServer
 
 from async_copilot import CopilotClient, content_deltas
 from async_copilot.fake_server import FakeAnswer, FakeServer
-from async_copilot.transport.clocks import Watchdog
+from async_copilot.transport.alarm import Alarm
 from async_copilot.transport.connections import RECEIVE_BYTES, used_connections
 from async_copilot.wire.answer import Answer
 from async_copilot.wire.chat import ChatChunk
@@ -111,7 +111,7 @@ async def test_a_reply_takes_one_timer_and_a_second_one_after_its_finish_reason(
     armed: list[float] = []
 
     def call_at(when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        if isinstance(getattr(callback, "__self__", None), Watchdog):
+        if isinstance(getattr(callback, "__self__", None), Alarm):
             armed.append(when)
         return plainly(when, callback, *args, context=context)
 

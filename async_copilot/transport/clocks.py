@@ -22,6 +22,7 @@ from ..errors import (
     StallTimeoutError,
     TotalTimeoutError,
 )
+from .alarm import Appointment, alarm_here
 
 __all__ = ["Timeouts", "Watchdog"]
 
@@ -87,7 +88,7 @@ class Timeouts:
 
 
 class Watchdog:
-    """One timer for one reply, which re-arms itself only when it fires.
+    """One appointment with the alarm for one reply, made anew only when it is due.
 
     A deadline around each read would cost a timer a delta. Here a wait notes when it begins
     and ends, and no more: what has run out is worked out when the timer fires. That is sound
@@ -134,7 +135,7 @@ class Watchdog:
         self._silent = 0.0  # seconds waited since the last byte, the current wait aside
         self._stalled = 0.0  # seconds waited since the last progress, the current wait aside
         self._started: float | None = None
-        self._timer: asyncio.Handle | None = None
+        self._timer: Appointment | asyncio.Handle | None = None
         self._due = math.inf  # when it fires; uvloop's own do not tell
         self._settled = False  # no clock runs out before the timer fires
         self._worked = 0.0  # CPU seconds of this thread when the timer was set
@@ -212,7 +213,8 @@ class Watchdog:
 
     def cancel(self) -> None:
         """Stop for good; what was waited counts in ``spent``."""
-        self.stop(self._loop.time())
+        if self._started is not None:
+            self.stop(self._loop.time())
         self.expire = _nobody
         if self._timer is not None:
             self._timer.cancel()
@@ -221,13 +223,14 @@ class Watchdog:
 
     def _left(self) -> float:
         """Return how long a wait that begins now may last."""
+        left = self._total - self.spent
+        if self._first_text is not None:
+            left = min(left, self._first_text - self.spent)
         if self._no_connection is not None:
-            left = self._connect - self._silent
-        elif self._first_text is not None:
-            left = math.inf
-        else:
-            left = min(self._silence - self._silent, self._patience - self._stalled)
-        return min(left, min(self._total, self._first_text or math.inf) - self.spent)
+            return min(left, self._connect - self._silent)
+        if self._first_text is not None:
+            return left
+        return min(left, self._silence - self._silent, self._patience - self._stalled)
 
     def _arm(self, now: float, left: float, *, whole: float) -> None:
         """Look again when the time left is over, or at the end of a part of the whole wait."""
@@ -242,7 +245,7 @@ class Watchdog:
         self._due = max(due, now + 0.001)
         self._worked = time.thread_time()
         if due != math.inf:
-            self._timer = self._loop.call_at(self._due, self._fire)
+            self._timer = alarm_here().call_at(self._due, self._fire)
 
     def _fire(self) -> None:
         now = self._loop.time()

@@ -15,12 +15,13 @@ import socket
 import struct
 import sys
 from collections.abc import MutableSet
-from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+
+from .alarm import Appointment, alarm_here
 
 __all__ = ["Delivery", "keep_alive_socket", "receive_less", "used_connections"]
 
@@ -49,7 +50,8 @@ class Listener(asyncio.Protocol):
     """In the place of a connection's protocol while it waits: it notes the bytes that come.
 
     aiohttp reads half a head that nobody asked for and says nothing of it; nor does it say,
-    of a connection that was reset, whether an answer had begun.
+    of a connection that was reset, whether an answer had begun. It leaves with the first
+    bytes of an answer, so that the others take no call more.
 
     asked: a request went out, so what comes is its answer. Else the connection is idle.
     heard: bytes came.
@@ -62,6 +64,12 @@ class Listener(asyncio.Protocol):
         self._transport = transport
         self.asked = False
         self.heard = False
+
+    def enter(self) -> None:
+        """Listen from now on: the connection is idle."""
+        if not self._transport.is_closing():
+            self.asked = self.heard = False
+            self._transport.set_protocol(self)
 
     def data_received(self, data: bytes) -> None:
         self.heard = True
@@ -90,14 +98,14 @@ class Listener(asyncio.Protocol):
         self._protocol.resume_writing()
 
 
-def _listen(protocol: Any, transport: Any) -> Listener | None:
-    """Return an open connection's listener, put there now where there is none."""
-    if transport.is_closing() or not hasattr(transport, "set_protocol"):
+def _listener(protocol: Any, transport: Any) -> Listener | None:
+    """Return a connection's listener, put there now where there is none."""
+    if not hasattr(transport, "set_protocol"):
         return None
     found = transport.get_protocol()
     if not isinstance(found, Listener):
         found = Listener(protocol, transport)
-        transport.set_protocol(found)
+        found.enter()
     return found
 
 
@@ -127,13 +135,13 @@ class Delivery:
         self._protocol: Any = None
         self._transport: Any = None
         self._listener: Listener | None = None
-        self._timer: asyncio.Handle | None = None
+        self._timer: Appointment | asyncio.Handle | None = None
         self._in_time = False
         self.begun = False
         self.reused = False
         self.dropped = False
 
-    def begin(self, writer: AbstractStreamWriter) -> None:
+    def begin(self, writer: AbstractStreamWriter, now: float) -> None:
         """Look at the connection. Raises ConnectionResetError if it cannot be used."""
         self.over()  # where a middleware sends the request twice
         self.begun = True
@@ -147,15 +155,16 @@ class Delivery:
             self._used.add(protocol)
             receive_less(transport)
             return
-        listener = _listen(protocol, transport)
-        if transport.is_closing() or _holds_bytes(protocol, transport, listener):
+        closing = transport.is_closing()
+        listener = None if closing else _listener(protocol, transport)
+        if closing or _holds_bytes(protocol, transport, listener):
             self.drop(transport)
             raise ConnectionResetError("the pooled connection could not be used")
         if listener is not None:
             listener.asked = True
         self._listener = listener
         self._in_time = True
-        self._timer = asyncio.get_running_loop().call_later(WINDOW, self._passed)
+        self._timer = alarm_here().call_at(now + WINDOW, self._passed)
 
     def drop(self, transport: Any) -> None:
         self.dropped = True
@@ -180,9 +189,11 @@ class Delivery:
 
     def answered(self, response: aiohttp.ClientResponse) -> None:
         """The answer begins. From its end on, the connection is listened to while it idles."""
-        on_eof = getattr(response.content, "on_eof", None)
-        if on_eof is not None and self._transport is not None:
-            on_eof(partial(_listen, self._protocol, self._transport))
+        on_eof, transport = getattr(response.content, "on_eof", None), self._transport
+        if on_eof is None or not hasattr(transport, "set_protocol"):
+            return
+        listener = self._listener or Listener(self._protocol, transport)
+        on_eof(listener.enter)
 
     def over(self) -> None:
         """There is an answer or a failure; nothing more is to be found out."""
@@ -201,10 +212,10 @@ class Delivery:
 
     def _passed(self) -> None:
         """The window is over; where a round trip takes longer, that is waited for too."""
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(2 * _round_trip(self._transport), self._settle, TURNS)
+        due = asyncio.get_running_loop().time() + 2 * _round_trip(self._transport)
+        self._timer = alarm_here().call_at(due, self._settle)
 
-    def _settle(self, turns: int) -> None:
+    def _settle(self, turns: int = TURNS) -> None:
         """A round trip is over: an end that came meanwhile is noticed in the loop's next turns."""
         loop = asyncio.get_running_loop()
         self._timer = loop.call_soon(self._settle, turns - 1) if turns else None
@@ -219,10 +230,11 @@ def _holds_bytes(protocol: Any, transport: Any, listener: Listener | None) -> bo
     if getattr(protocol, "should_close", False) or (listener is not None and listener.heard):
         return True
     raw = transport.get_extra_info("socket")
-    if raw is None or raw.fileno() < 0 or not hasattr(select, "poll"):
+    number = -1 if raw is None else raw.fileno()
+    if number < 0 or not hasattr(select, "poll"):
         return False
     poll = select.poll()  # not select(): that one ends at file descriptor 1,023
-    poll.register(raw.fileno(), select.POLLIN)
+    poll.register(number, select.POLLIN)
     return bool(poll.poll(0))
 
 

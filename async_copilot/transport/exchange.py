@@ -343,8 +343,9 @@ class Exchange:
 
     def _sending(self, delivery: Delivery, clock: Watchdog, writer: AbstractStreamWriter) -> None:
         """The request goes out: from here on the server is what we wait for."""
-        delivery.begin(writer)
-        clock.send(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        delivery.begin(writer, now)
+        clock.send(now)
 
     def _no_connection(self, url: URL) -> ConnectTimeoutError:
         seconds = self._timeouts.connect

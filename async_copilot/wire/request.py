@@ -61,10 +61,8 @@ def request_body(messages: Messages, *, stream: bool, **fields: Any) -> bytes:
         body = request_body(messages, stream=stream, **fields | {"conversation": None})
         raw = without_lone_surrogates(handle.raw).encode()
         return b'%b,"conversation":%b}' % (body[:-1], raw)
-    given: dict[str, Any] = {"messages": request_messages(messages), "stream": stream}
-    for name, value in fields.items():
-        if value is not None:
-            given[name] = value
+    fields = {"messages": request_messages(messages), "stream": stream} | fields
+    given = {name: value for name, value in fields.items() if value is not None}
     try:
         written = orjson.dumps(given)
     except TypeError:  # a lone surrogate, a large integer, or no JSON at all

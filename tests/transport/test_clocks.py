@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, fields
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -28,9 +29,9 @@ OFF = Timeouts(connect=None, silence=None, stall=None, total=None)
 
 
 class Timer:
-    def __init__(self, when: float, call: Callable[[], None]) -> None:
+    def __init__(self, when: float, call: Callable[..., None], *args: object) -> None:
         self.at = when
-        self.call = call
+        self.call = partial(call, *args)
         self.cancelled = False
 
     def cancel(self) -> None:
@@ -48,8 +49,8 @@ class Loop:
     def time(self) -> float:
         return self.now
 
-    def call_at(self, when: float, call: Callable[[], None]) -> Timer:
-        self.timers.append(Timer(when, call))
+    def call_at(self, when: float, call: Callable[..., None], *args: object, **_: object) -> Timer:
+        self.timers.append(Timer(when, call, *args))
         self.armed += 1
         return self.timers[-1]
 
