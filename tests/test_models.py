@@ -13,6 +13,7 @@ from async_copilot import (
     ConnectionFailedError,
     CopilotClient,
     CopilotError,
+    DisconnectedError,
     InvalidRequestError,
     Model,
     NotFoundError,
@@ -196,3 +197,13 @@ async def test_a_provider_is_a_name(wrong: Any) -> None:
 
 def test_a_providers_entry_shows_its_names_alone() -> None:
     assert repr(Provider("a", "A", "u", {"x": 1})) == "Provider(id='a', label='A', url='u')"
+
+
+async def test_a_list_that_breaks_off_is_a_lost_connection() -> None:
+    cut = b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\n{"data":\r\n'
+    async with (
+        WireServer([cut]) as server,
+        CopilotClient(base_url=server.url, max_retries=0) as client,
+    ):
+        with pytest.raises(DisconnectedError, match="after 8 bytes of its answer"):
+            await client.models()

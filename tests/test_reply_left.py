@@ -280,3 +280,23 @@ async def test_a_body_that_comes_after_the_reply_was_left_changes_nothing() -> N
         assert source.bodies[1].response.closed
     assert (reply.end, reply.text) == (End.CANCELLED, "")
     assert ends.told == [(snapshot(reply), None)]
+
+
+async def test_a_client_that_closes_leaves_an_answer_that_is_here_whole() -> None:
+    """Read to its end, or up to its finish reason: what follows is not of the answer."""
+    for fault in ((), Stall(after="finish")):
+        async with (
+            FakeServer(FakeAnswer("Hello", fault=fault)) as server,
+            CopilotClient(base_url=server.url) as client,
+            client.stream("Hi") as reply,
+        ):
+            reading = asyncio.create_task(joined(reply))
+            while reply.finish_reason is None:  # noqa: ASYNC110  # the reply tells nobody
+                await asyncio.sleep(0)
+            await client.aclose()
+            assert await reading == "Hello"
+            assert reply.end is End.COMPLETE
+
+
+async def joined(reply: Reply) -> str:
+    return "".join([text async for text in reply])

@@ -47,7 +47,7 @@ class BorrowedResponse:
         """There is nothing to wait for: see pause()."""
 
     def abort(self, error: CopilotError) -> None:
-        self._clock.end(error)
+        """Nobody ends it from outside: a Reply that is only filled cannot be left."""
 
     def let_go(self) -> None:
         """There is nothing to let go of: see pause()."""

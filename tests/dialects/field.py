@@ -16,12 +16,12 @@ Event = dict[str, Any]
 NOTHING = usage(0, 0)
 
 
-def chunk(delta: Any, finish: str | None = None, **more: Any) -> Event:
-    """One event with one choice; more is beside its delta."""
+def chunk(delta: Any, finish: Any = None, **more: Any) -> Event:
+    """One event with one choice; more is beside its delta. What finishes may be of any type."""
     return {"choices": [{"index": 0, "delta": delta, "finish_reason": finish} | more]}
 
 
-def said(text: Any, finish: str | None = None, **more: Any) -> Event:
+def said(text: Any, finish: Any = None, **more: Any) -> Event:
     return chunk({"content": text}, finish, **more)
 
 

@@ -486,3 +486,16 @@ def test_it_agrees_with_a_clock_for_each_wait(
                 if max(slack) > -0.002:
                     return  # too near to call
                 assert watched.errors == []
+
+
+def test_a_clock_that_comes_late_looks_again_though_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its time was used up before the process stood still: the socket is still read first."""
+    watched = Watched(monkeypatch, Timeouts(silence=10))
+    watched.dog.start(watched.loop.now)
+    watched.loop.pass_time(9.9)
+    (timer,) = [timer for timer in watched.loop.timers if not timer.cancelled]
+    watched.loop.now = timer.at + 5
+    timer.call()
+    assert watched.errors == []

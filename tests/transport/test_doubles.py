@@ -154,3 +154,13 @@ async def test_a_session_whose_requests_are_answered_by_a_double_works() -> None
         with mock.patch.object(aiohttp.ClientSession, "_request", answer):
             async with CopilotClient(base_url="http://api.test/v1", session=session) as client:
                 assert (await client.complete("Hi")).text == "Hello"
+
+
+async def test_a_stack_that_is_too_deep_is_the_callers_error() -> None:
+    """It says nothing about the connection, so it is not told as a lost one."""
+    with pytest.raises(RecursionError):
+        await consume(content_deltas(response(Content(then=RecursionError()))))
+    session = SimpleNamespace(post=mock.Mock(side_effect=RecursionError))
+    async with CopilotClient(session=session) as client:
+        with pytest.raises(RecursionError):
+            await client.complete("Hello")

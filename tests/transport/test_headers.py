@@ -34,3 +34,9 @@ def test_names_merge_whatever_their_case_and_secrets_are_covered_once() -> None:
 def test_what_is_not_a_header_name_is_refused(name: str) -> None:
     with pytest.raises(InvalidRequestError, match="is not a header name"):
         merged_headers({}, {name: "x"})
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "transfer-encoding", "Expect"])
+def test_how_the_body_is_sent_is_the_clients_own_business(name: str) -> None:
+    with pytest.raises(InvalidRequestError, match="says how the body is sent"):
+        merged_headers({}, {name: "5"})

@@ -169,6 +169,23 @@ def test_a_name_may_be_repeated_or_cut_in_two() -> None:
     ]
 
 
+def test_a_name_may_be_told_so_far() -> None:
+    said = ("get", "get_weather")
+    (call,) = answer(*(ChatChunk(tool_calls=(Delta(0, None, name),)) for name in said)).tool_calls
+    assert call.name == "get_weather"
+
+
+def test_the_same_head_with_far_longer_arguments_is_another_call() -> None:
+    short, long = '{"a":1}', json.dumps({"a": "x" * 900})
+    said = [Delta(None, None, "f", text) for text in (short, long)]
+    assert [arguments for _, _, arguments in merged(*said)] == [short, long]
+
+
+def test_zeros_within_usage_replace_no_count() -> None:
+    said = [{"of": {"a": 1, "b": 2}}, {"of": {"a": 0, "b": 3}}]
+    assert answer(*(ChatChunk(usage=usage) for usage in said)).usage == {"of": {"a": 1, "b": 3}}
+
+
 def test_a_call_has_its_own_type_or_function() -> None:
     calls = answer(
         ChatChunk(tool_calls=(Delta(0, "a", "f"), Delta(1, "b", "g", type="custom")))
