@@ -40,7 +40,7 @@ ORDER = [
     *("wire.history", "wire.transcript", "wire.server_memory", "wire.unshared"),
     *("wire.think", "wire.think_deltas", "wire.media", "wire.schema"),
     # all that touches aiohttp, sockets or time
-    "transport.alarm",
+    *("transport.alarm", "transport.interruptible"),
     *("transport.clocks", "transport.retries", "transport.statuses", "transport.masking"),
     *("transport.batches", "transport.proxies", "transport.urls", "transport.headers"),
     *("transport.redirects", "transport.proxy_failures"),

@@ -16,6 +16,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 
 __all__ = ["headers_of", "own_headers", "reader_of"]
 
+_MULTIDICTS = (CIMultiDictProxy, CIMultiDict)  # a union would be made anew at each call
 BLOCK_BYTES = 64 * 1024  # of a content that may hold any number
 
 
@@ -29,7 +30,7 @@ def own_headers(session: aiohttp.ClientSession) -> dict[str, str]:
 def headers_of(response: aiohttp.ClientResponse) -> Mapping[str, str]:
     """Return the headers, by names in any case."""
     headers: Mapping[str, str] = response.headers
-    if isinstance(headers, CIMultiDict | CIMultiDictProxy):
+    if isinstance(headers, _MULTIDICTS):
         return headers
     return CIMultiDict(headers) if isinstance(headers, Mapping) else CIMultiDict()
 

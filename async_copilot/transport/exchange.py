@@ -30,6 +30,7 @@ from .error_body import read_status_error
 from .failures import translate
 from .gate import Gate
 from .headers import Headers
+from .interruptible import Interruptible
 from .masking import Mask, revealed
 from .near_names import LISTING, near_provider
 from .outgoing import Outgoing
@@ -113,13 +114,19 @@ class Exchange:
         Each such attempt takes one out of the pool, so this comes to an end.
         Raises the error of the request. Cancelling closes the connection.
         """
+        gate = self._gate
         while True:
             if self._aborted is not None:
                 raise self._aborted
             self._delivery = None
+            if gate is not None and not gate.is_open():
+                await self._queue(gate)
+            sent = 0.0 if gate is None else gate.sent()
             try:
-                return await self._through_the_gate()
+                return await self._send()
             except CopilotError as error:
+                if gate is not None:
+                    gate.failed(sent, error)
                 if self._aborted is not None or not self._stale(error):
                     raise
                 log.info(
@@ -129,23 +136,14 @@ class Exchange:
                 )
                 replaced(error)
 
-    async def _through_the_gate(self) -> Body:
-        gate = self._gate
-        if gate is None:
-            return await self._send()
-        if not gate.is_open():
-            clock = Watchdog(replace(self._timeouts, silence=None, stall=None), spent=self._spent)
-            self._wake = clock.end
-            try:
-                await gate.wait(clock)
-            finally:
-                self._spent = clock.spent
-        sent = gate.sent()
+    async def _queue(self, gate: Gate) -> None:
+        """Wait until the gate lets this request through."""
+        clock = Watchdog(replace(self._timeouts, silence=None, stall=None), spent=self._spent)
+        self._wake = clock.end
         try:
-            return await self._send()
-        except CopilotError as error:
-            gate.failed(sent, error)
-            raise
+            await gate.wait(clock)
+        finally:
+            self._spent = clock.spent
 
     def _stale(self, error: CopilotError) -> bool:
         """True where the connection, not the server, is what failed."""
@@ -217,16 +215,9 @@ class Exchange:
         self._clock = clock = Watchdog(self._timeouts, spent=self._spent)
         self._wake = clock.end
         try:
-            started = asyncio.get_running_loop().time()
             response = await self._follow(clock)
             if log.isEnabledFor(logging.DEBUG):
-                log.debug(
-                    "request %d: status %d after %.3f s, on a %s connection",
-                    self._number,
-                    response.status,
-                    asyncio.get_running_loop().time() - started,
-                    "used" if self._delivery and self._delivery.reused else "new",
-                )
+                self._log_status(response.status, clock.spent - self._spent)
             if is_answer(response.status):
                 return Body(response, clock)
             failure = await read_status_error(response, clock, self._mask(), proxy=self._proxy)
@@ -238,6 +229,15 @@ class Exchange:
             raise
         finally:
             self._spent = clock.spent
+
+    def _log_status(self, status: int, seconds: float) -> None:
+        log.debug(
+            "request %d: status %d after %.3f s, on a %s connection",
+            self._number,
+            status,
+            seconds,
+            "used" if self._delivery and self._delivery.reused else "new",
+        )
 
     async def _near(self, wanted: str) -> Hint | None:
         """Return the provider that was probably meant, from the server's list."""
@@ -273,18 +273,13 @@ class Exchange:
     async def _post(self, url: URL, headers: Headers, clock: Watchdog) -> aiohttp.ClientResponse:
         """Send the request once; return the response when its headers are here."""
         now = asyncio.get_running_loop().time
-        expired: list[CopilotError] = []
         failure: CopilotError
         cause: Exception | None
         self._delivery = delivery = Delivery(self._used)
+        wait = Interruptible()
+        clock.expire = wait.end
         try:
-            async with asyncio.timeout_at(None) as wait:
-
-                def expire(error: CopilotError) -> None:
-                    expired.append(error)
-                    wait.reschedule(now())
-
-                clock.expire = expire
+            with wait:
                 connect, queues = self._timeouts.connect, self._queues
                 limit = None if queues else connect
                 clock.connect(now(), limit, partial(self._no_connection, url))
@@ -301,7 +296,7 @@ class Exchange:
             cause = None
             failure = DisconnectedError(f"{place(url)} sent bytes that no request asked for")
         except TimeoutError as error:
-            failure, cause = expired[0] if expired else clock.error(), error
+            failure, cause = wait.error or clock.error(), error
         except RecursionError:
             raise  # of the caller's deep stack; the connection has nothing to do with it
         except _THEIRS as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from multidict import istr
+
 from ..errors import (
     AuthenticationError,
     BadRequestError,
@@ -43,7 +45,9 @@ _HINTS: dict[type[HTTPStatusError], Hint] = {
     RateLimitError: Hint("wait, or send fewer requests at once"),
     UnexpectedStatusError: Hint("check that {option} leads to a chat-completions API", "base_url"),
 }
-_REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id", "x-correlation-id", "cf-ray")
+_REQUEST_IDS = tuple(
+    map(istr, ("x-request-id", "request-id", "apim-request-id", "x-correlation-id", "cf-ray"))
+)
 
 
 def is_answer(status: int) -> bool:
@@ -53,7 +57,10 @@ def is_answer(status: int) -> bool:
 
 def request_id(headers: Mapping[str, str]) -> str | None:
     """Return the id under which the server's operators find this request."""
-    return next((headers[name] for name in _REQUEST_IDS if name in headers), None)
+    for name in _REQUEST_IDS:
+        if name in headers:
+            return headers[name]
+    return None
 
 
 def status_error(
