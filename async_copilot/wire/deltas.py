@@ -215,6 +215,7 @@ class DeltaDecoder:
             example = (payload, event, chunks[0]) if len(texts) > before else None
             if example is not None and left >= self.worth_learning:
                 self._learn(*example)
+                example = None
         else:
             if example is not None and self.events >= self.worth_learning:
                 self._learn(*example)

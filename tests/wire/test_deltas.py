@@ -309,6 +309,12 @@ def test_the_short_cuts_are_taken(changing: bool, at_once: int) -> None:
     assert len(reads) < 3 * at_once + 10
 
 
+def test_what_repeats_is_learned_once() -> None:
+    with mock.patch.object(PlainDelta, "learn", wraps=PlainDelta.learn) as learn:
+        assert len(decode([said("a") * 100, said("a") * 100]).texts) == 200
+    assert learn.call_count == 1
+
+
 def test_what_never_repeats_is_not_learned_for_ever() -> None:
     """A try to learn costs as much as reading the event; four in a row must do."""
     events = [said(str(n), id=f"id{n}") for n in range(1000)]
