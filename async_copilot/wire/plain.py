@@ -28,7 +28,8 @@ ERRORS = frozenset({"error", "x_groq", "base_resp"})
 _UNSEEN = frozenset({"object", "obfuscation", "p"})
 
 _TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'  # a JSON string; what is escaped is for orjson
-_STRING = rb'"[^"\\\x00-\x1f]*+"'
+_STRING = rb'"[^"\\\x00-\x1f]{0,1000}+"'
+_GAP = rb'"[^"]{0,1000}+"'  # the same, in a pattern; see PlainDelta._found()
 _NUMBER = rb"(?:0|[1-9][0-9]{0,17})"
 _CONTENT = re.compile(rb'"content": ?(%b)' % _TEXT)
 # A field of _UNSEEN or FIRST, and its value.
@@ -162,7 +163,7 @@ class PlainDelta:
             at = 0
             for found in _OPEN.finditer(text):
                 if self._is_open(found[1].decode(), event):
-                    gap = _STRING if found[2].startswith(b'"') else _NUMBER
+                    gap = _GAP if found[2].startswith(b'"') else _NUMBER
                     parts += re.escape(text[at : found.start(2)]), gap
                     at = found.end(2)
             parts += re.escape(text[at:]), b"(%b)" % _TEXT
@@ -182,10 +183,10 @@ class PlainDelta:
         only if it is one string, which cannot hold an LF or a CR.
         """
         if self._pattern is not None:
-            found = self._pattern.fullmatch(event)
-            if found is None:
+            found = self._found(self._pattern, event)
+            if len(found) != 1:
                 return None
-            literal = found[1]
+            (literal,) = found
         elif event.startswith(self._before) and event.endswith(self._after):
             literal = event[len(self._before) - 1 : 1 - len(self._after)]
         else:
@@ -219,10 +220,7 @@ class PlainDelta:
     def _literals(self, lines: bytes) -> list[bytes] | None:
         """Return what stands for the strings in a block, each without an LF, or None."""
         if self._pattern is not None:
-            # Each LF of the block is in a match, and each match begins a line: nothing is
-            # left between them.
-            found: list[bytes] = self._pattern.findall(lines)
-            return found if lines.count(b"\n") == 2 * len(found) else None
+            return self._found(self._pattern, lines)
         before, after = self._before, self._after
         if not (lines.startswith(before) and lines.endswith(after)):
             return None
@@ -232,6 +230,20 @@ class PlainDelta:
             return None
         start, stop = len(before) - 1, 3 - len(after)
         return [line[start:stop] for line in split[::2]]
+
+    def _found(self, pattern: re.Pattern[bytes], lines: bytes) -> list[bytes]:
+        """Return what stands for the strings; nothing where lines hold anything else.
+
+        Each LF of the lines is at the end of a match, and each match begins a line: nothing
+        is left between them. And each backslash is in what was found: a string in a gap has
+        none, so that the quote behind it ends it. What else JSON forbids there, control
+        characters, the exact way reads all the same.
+        """
+        found: list[bytes] = pattern.findall(lines)
+        if lines.count(b"\n") != 2 * len(found):
+            return []
+        escapes = lines.count(b"\\")
+        return found if escapes == (escapes and b"".join(found).count(b"\\")) else []
 
     def chunk_of(self, event: Any) -> ChatChunk | None:
         """Return the chunk of such an event, or None."""

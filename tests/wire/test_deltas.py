@@ -137,6 +137,17 @@ def test_what_is_not_left_open(claim: str, more: dict[str, Any]) -> None:
     assert form.text_of(event(drifted(2, "c", **more))) == "c"
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [b"\x01", b"\t", b"\\", b"\\\\", b"\\u0061", b'\\"', b'","content":"no', b"\xff", b"x" * 2000],
+)
+def test_what_an_open_field_holds_makes_no_difference(odd: bytes) -> None:
+    ids = [f"c-{n}".encode() for n in range(30)]
+    ids[20] += odd
+    events = [said(str(n), id="@").replace(b"@", id_) for n, id_ in enumerate(ids)]
+    all_ways(b"".join(events) + ENDS, strict=False)
+
+
 @pytest.mark.parametrize("nothing", ["null", '""', "[]", "{}"])
 def test_a_time_that_is_not_one_is_not_known(nothing: str) -> None:
     first = said("a", created=0).replace(b'"created": 0', b'"created": ' + nothing.encode())
