@@ -146,19 +146,17 @@ _MAY_BE_NONE = {
 def check_options(**given: Any) -> None:
     """Check options of a client or a conversation. Raises InvalidRequestError."""
     for name, value in given.items():
-        if value is not None or name not in _MAY_BE_NONE:
-            _check(name, value)
+        if (value is not None or name not in _MAY_BE_NONE) and not _RULES[name][0](value):
+            raise _unfit(name, value)
 
 
-def _check(name: str, value: object) -> None:
-    fits, wanted = _RULES[name]
-    if not fits(value):
-        shown = f"a {type(value).__name__}"
-        if name not in ("api_key", "headers", "extra"):  # which hold secrets
-            shown = repr(value)[:80]
-        elif not value:
-            shown = "empty"
-        raise InvalidRequestError(f"{name} is {shown}", hint=Hint(f"give {wanted}"))
+def _unfit(name: str, value: object) -> InvalidRequestError:
+    shown = f"a {type(value).__name__}"
+    if name not in ("api_key", "headers", "extra"):  # which hold secrets
+        shown = repr(value)[:80]
+    elif not value:
+        shown = "empty"
+    return InvalidRequestError(f"{name} is {shown}", hint=Hint(f"give {_RULES[name][1]}"))
 
 
 # ------------------------------------------------------------------ what is not a call's
@@ -230,7 +228,7 @@ def check_call(options: Mapping[str, Any]) -> None:
     for name, value in options.items():
         if name in _OF_A_CALL:
             if value is not None and value is not UNSET and not _RULES[name][0](value):
-                _check(name, value)
+                raise _unfit(name, value)
         elif name in _NOT_ON_A_CALL:
             fix = _NOT_ON_A_CALL[name].replace("{name}", name)
             raise InvalidRequestError(

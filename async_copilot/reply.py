@@ -157,7 +157,7 @@ class Reply(Answer):
         if reading is None:
             return
         self._left = True
-        if self._reader is not None:
+        if self._reader is not None and self._reader.under_way:
             if self._reader.running:
                 reading.abort(
                     ClientClosedError(
@@ -265,6 +265,10 @@ class _Reader(AsyncGenerator[Item, None]):
         self.__anext__ = generator.__anext__  # type: ignore[method-assign]  # a slot
 
     @property
+    def under_way(self) -> bool:
+        return self._generator.ag_frame is not None
+
+    @property
     def running(self) -> bool:
         return bool(self._generator.ag_running)
 
@@ -279,9 +283,8 @@ class _Reader(AsyncGenerator[Item, None]):
         await self._generator.aclose()
 
     async def leave(self) -> None:
-        """Close the generator; from now on it raises if there was more to read."""
-        if self._generator.ag_frame is not None:
-            self.__anext__ = _refuse  # type: ignore[method-assign]  # a slot
+        """Close the generator, which is under way; from now on it raises."""
+        self.__anext__ = _refuse  # type: ignore[method-assign]  # a slot
         if not self.running:
             await self._generator.aclose()
 

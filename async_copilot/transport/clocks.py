@@ -161,7 +161,9 @@ class Watchdog:
     def answer(self) -> None:
         """There is a body, whatever became of the request: from now on stall counts too."""
         self._no_connection = None
-        self.limit(None)
+        self._stalled = 0.0
+        self._patience = self._timeouts.stall or math.inf
+        self._settled = False
 
     def start(self, now: float) -> None:
         """A wait begins, or after bytes that brought nothing, goes on."""
@@ -199,12 +201,11 @@ class Watchdog:
         self._silence = min(longest, self._timeouts.silence or math.inf)
         self._settled = False
 
-    def limit(self, seconds: float | None) -> None:
-        """Wait no longer than this from now on, bytes or not; None: the settings again."""
+    def limit(self, seconds: float) -> None:
+        """Wait no longer than this from now on, bytes or not."""
         self._stalled = 0.0
-        self._patience = min(seconds or math.inf, self._timeouts.stall or math.inf)
-        if seconds is not None:
-            self._first_text = None
+        self._patience = min(seconds, self._timeouts.stall or math.inf)
+        self._first_text = None
         self._settled = False
 
     def end(self, error: CopilotError) -> None:

@@ -98,15 +98,10 @@ class Listener(asyncio.Protocol):
         self._protocol.resume_writing()
 
 
-def _listener(protocol: Any, transport: Any) -> Listener | None:
-    """Return a connection's listener, put there now where there is none."""
-    if not hasattr(transport, "set_protocol"):
-        return None
-    found = transport.get_protocol()
-    if not isinstance(found, Listener):
-        found = Listener(protocol, transport)
-        found.enter()
-    return found
+def _listener(transport: Any) -> Listener | None:
+    """Return the listener of a connection that idles, which is open; None: nobody listens."""
+    found = transport.get_protocol() if hasattr(transport, "set_protocol") else None
+    return found if isinstance(found, Listener) else None
 
 
 class Delivery:
@@ -122,16 +117,16 @@ class Delivery:
         "_in_time",
         "_listener",
         "_protocol",
+        "_session",
         "_timer",
         "_transport",
-        "_used",
         "begun",
         "dropped",
         "reused",
     )
 
-    def __init__(self, used: MutableSet[Any]) -> None:
-        self._used = used
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
         self._protocol: Any = None
         self._transport: Any = None
         self._listener: Listener | None = None
@@ -143,20 +138,24 @@ class Delivery:
 
     def begin(self, writer: AbstractStreamWriter, now: float) -> None:
         """Look at the connection. Raises ConnectionResetError if it cannot be used."""
-        self.over()  # where a middleware sends the request twice
+        if self.begun:  # where a middleware sends the request twice
+            self.over()
         self.begun = True
         # The protocol, since transports cannot always be referenced weakly (uvloop's TLS).
         self._protocol = protocol = getattr(writer, "protocol", None)
         self._transport = transport = getattr(writer, "transport", None)
         if protocol is None or transport is None:
             return
-        self.reused = protocol in self._used
+        closing = transport.is_closing()
+        listener = None if closing else _listener(transport)
+        self.reused = listener is not None or self._was_used(protocol)
         if not self.reused:
-            self._used.add(protocol)
+            used_connections(self._session).add(protocol)
             receive_less(transport)
             return
-        closing = transport.is_closing()
-        listener = None if closing else _listener(protocol, transport)
+        if listener is None and not closing and hasattr(transport, "set_protocol"):
+            listener = Listener(protocol, transport)
+            listener.enter()
         if closing or _holds_bytes(protocol, transport, listener):
             self.drop(transport)
             raise ConnectionResetError("the pooled connection could not be used")
@@ -165,6 +164,9 @@ class Delivery:
         self._listener = listener
         self._in_time = True
         self._timer = alarm_here().call_at(now + WINDOW, self._passed)
+
+    def _was_used(self, protocol: Any) -> bool:
+        return protocol in used_connections(self._session)
 
     def drop(self, transport: Any) -> None:
         self.dropped = True
@@ -182,7 +184,7 @@ class Delivery:
         # Else a middleware's own, or one whose request got another body from a middleware.
         connection = getattr(response, "connection", None)
         protocol = connection and connection.protocol
-        if protocol is None or protocol not in self._used:
+        if protocol is None or not self._was_used(protocol):
             return False
         self.drop(protocol.transport)
         return True

@@ -24,7 +24,7 @@ from ..errors import (
 from ..wire.g4f import acts_as, unknown_provider
 from .body import Body
 from .clocks import Timeouts, Watchdog
-from .connections import Delivery, used_connections
+from .connections import Delivery
 from .doubles import own_headers
 from .error_body import read_status_error
 from .failures import translate
@@ -97,7 +97,6 @@ class Exchange:
         self._ssl = ssl
         # A caller that retries nothing has a policy of its own, such as another server.
         self._gate = gate if max_retries else None
-        self._used = used_connections(session)
         self._in_conversation = in_conversation
         self._number = number
         self._spent = 0.0  # seconds of Timeouts.total
@@ -275,7 +274,7 @@ class Exchange:
         now = asyncio.get_running_loop().time
         failure: CopilotError
         cause: Exception | None
-        self._delivery = delivery = Delivery(self._used)
+        self._delivery = delivery = Delivery(self._session)
         wait = Interruptible()
         clock.expire = wait.end
         try:

@@ -223,7 +223,7 @@ def test_a_limit_holds_until_it_is_lifted(
     watched.wait(1)
     watched.dog.limit(2)
     watched.wait(1.9)
-    watched.dog.limit(None)
+    watched.dog.answer()
     watched.wait(9)
     assert watched.errors == []
     watched.dog.limit(2)

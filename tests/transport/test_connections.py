@@ -51,9 +51,9 @@ class Protocol:
 def used_again(transport: Any) -> Delivery:
     """A delivery on a connection that was used before."""
     writer = mock.Mock(protocol=Protocol(), transport=transport)
-    used: Any = set()
-    Delivery(used).begin(writer, asyncio.get_running_loop().time())
-    again = Delivery(used)
+    session = mock.Mock()
+    Delivery(session).begin(writer, asyncio.get_running_loop().time())
+    again = Delivery(session)
     again.begin(writer, asyncio.get_running_loop().time())
     return again
 
@@ -89,7 +89,7 @@ async def test_where_the_kernel_has_no_poll_and_no_figures_none_are_asked_for(
 
 
 async def test_a_writer_without_a_connection_is_a_doubles() -> None:
-    delivery = Delivery(set())
+    delivery = Delivery(mock.Mock())
     delivery.begin(mock.Mock(spec=["write"]), 0.0)
     assert delivery.begun
     assert not delivery.reused
