@@ -114,26 +114,18 @@ def read_chunks(event: dict[str, Any], *, several: bool = False) -> list[ChatChu
     Raises MalformedDataError for text of a type that cannot be read as text, and for more
     choices, calls or parts than a bound allows.
     """
-    model, provider, id_ = event.get("model"), event.get("provider"), event.get("id")
-    about = (
-        model if model and type(model) is str else None,
-        provider if provider and type(provider) is str else None,
-        id_ if id_ and type(id_) is str else None,
-        event,
-    )
     choices = event.get("choices")
     if type(choices) is list and len(choices) == 1 and type(choices[0]) is dict:
         choice = choices[0]
-        index = _index(choice, 0) if several else 0
-        return [_read_choice(choice, index, _usage(event, choice), *about)]
+        return [_read_choice(event, choice, _index(choice, 0) if several else 0)]
     found = _choices(choices)
     if not found:
-        return [ChatChunk("", "", "", (), None, 0, _usage(event, {}), *about)]
+        return [_read_choice(event, {}, 0)]
     indexes = [_index(choice, position) for position, choice in found]
     if not several and (len(found) == 1 or 0 not in indexes):
         indexes = list(range(len(found)))
     return [
-        _read_choice(choice, index, _usage(event, choice), *about)
+        _read_choice(event, choice, index)
         for index, (_, choice) in zip(indexes, found, strict=True)
     ]
 
@@ -170,15 +162,7 @@ def _index(choice: dict[str, Any], position: int) -> int:
     return position
 
 
-def _read_choice(  # noqa: PLR0917  # by place, since this is on the way of every chunk
-    choice: dict[str, Any],
-    index: int,
-    usage: dict[str, Any] | None,
-    model: str | None,
-    provider: str | None,
-    id_: str | None,
-    event: dict[str, Any],
-) -> ChatChunk:
+def _read_choice(event: dict[str, Any], choice: dict[str, Any], index: int) -> ChatChunk:
     delta = choice.get("delta")
     if type(delta) is not dict or "message" in choice or "text" in choice or "text" in delta:
         delta, _ = delta_of(choice)
@@ -191,17 +175,18 @@ def _read_choice(  # noqa: PLR0917  # by place, since this is on the way of ever
     if not REASONING.isdisjoint(delta):
         reasoning = reasoning or read_reasoning(delta)
     refusal, finish_reason = get("refusal"), choice.get("finish_reason")
-    return ChatChunk(
+    model, provider, id_ = event.get("model"), event.get("provider"), event.get("id")
+    return ChatChunk(  # by place, since this is on the way of every chunk
         content,
         reasoning,
         "" if refusal is None else read_text(refusal),
         tool_call_deltas(delta) if get("tool_calls") or "function_call" in delta else (),
         None if finish_reason is None else _finish(finish_reason),
         index,
-        usage,
-        model,
-        provider,
-        id_,
+        _usage(event, choice),
+        model if model and type(model) is str else None,
+        provider if provider and type(provider) is str else None,
+        id_ if id_ and type(id_) is str else None,
         event,
         choice,
     )

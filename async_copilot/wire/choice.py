@@ -17,6 +17,7 @@ __all__ = ["Choice", "Gathering", "ToolCall"]
 
 # Fields that are not merged as unknown ones are: they have a place of their own.
 _MESSAGE = frozenset({"content", "role", "refusal", "tool_calls", "function_call"})
+_NO_NAMES: frozenset[str] = frozenset()
 _IN_PARTS = frozenset({list, dict})
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
 _CHOICE = frozenset(
@@ -88,7 +89,7 @@ class Gathering:
         self.text = Pieces()
         self.finish_reason: str | None = None
         self.role = "assistant"
-        self.silent: frozenset[str] = frozenset()  # fields of reasoning that came empty
+        self.silent = _NO_NAMES  # fields of reasoning that came empty
         # Made when there is something to keep: most streams are text and nothing else.
         self.reasoning: Pieces | str = ""
         self.refusal: Pieces | str = ""

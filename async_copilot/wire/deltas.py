@@ -111,7 +111,7 @@ class DeltaDecoder:
         self._heard = Heard(n)
         self._first: tuple[dict[str, Any], Bytes | str] | None = None  # while no choice has come
         self._over = False  # [DONE] was seen
-        self._halves = Halves()
+        self._halves: Halves | None = None  # made when half a character comes
         self._plain: PlainDelta | None = None
         self._alone: PlainDelta | None = None  # while the next block may be one of these alone
         self._lessons = 4  # tries left to learn what a plain delta looks like here
@@ -334,7 +334,8 @@ class DeltaDecoder:
         heard = self._heard
         chunks = read_chunks(event, several=heard.several)
         if odd:
-            chunks = [self._halves.whole(chunk) for chunk in chunks]
+            self._halves = halves = self._halves or Halves()
+            chunks = [halves.whole(chunk) for chunk in chunks]
         if len(chunks) > 1 and not heard.several:
             heard.several = True
             self._plain = None
@@ -418,7 +419,8 @@ class DeltaDecoder:
             else:
                 yield from self._read_unfinished(self._form)
             self._check_for_a_choice()
-        yield from self._halves.rest()
+        if self._halves:
+            yield from self._halves.rest()
 
     def _read_unfinished(self, form: BodyForm | None) -> Iterable[ChatChunk]:
         """Read what stands after the last blank line, where it can be read.

@@ -94,7 +94,16 @@ class Heard:
     asked for, or came in one event.
     """
 
-    __slots__ = ("_calls", "_choices", "_n", "plain_size", "plain_tail", "progress", "several")
+    __slots__ = (
+        "_calls",
+        "_first",
+        "_n",
+        "_others",
+        "plain_size",
+        "plain_tail",
+        "progress",
+        "several",
+    )
 
     def __init__(self, n: int) -> None:
         self._n = n
@@ -102,17 +111,18 @@ class Heard:
         self.progress = False
         self.plain_size = 0
         self.plain_tail = ""
-        self._choices: dict[int, _Choice] = {}
+        self._first: _Choice | None = None
+        self._others: dict[int, _Choice] | None = None  # most answers have one choice
         self._calls: set[tuple[int, int | None, str | None]] | None = None
 
     @property
     def any_choice(self) -> bool:
-        return bool(self._choices)
+        return self._first is not None or self._others is not None
 
     @property
     def finished(self) -> bool:
         """True when every choice asked for has finished, and something was said."""
-        choices = self._choices.values()
+        choices = self._all()
         return (
             len(choices) >= self._n
             and self.all_finished
@@ -122,27 +132,31 @@ class Heard:
     @property
     def all_finished(self) -> bool:
         """True when every choice that came has finished, and choice 0 is among them."""
-        return 0 in self._choices and all(choice.finished for choice in self._choices.values())
+        return self._first is not None and all(choice.finished for choice in self._all())
 
     @property
     def any_finished(self) -> bool:
-        return any(choice.ever_finished for choice in self._choices.values())
+        return any(choice.ever_finished for choice in self._all())
 
     @property
     def first_is_mute(self) -> bool:
         """True if choices came, but choice 0 has neither said anything nor finished."""
-        first = self._choices.get(0)
+        first = self._first
         return self.any_choice and (first is None or not (first.spoke or first.ever_finished))
 
     @property
     def goes_on(self) -> bool:
         """True if more text of choice 0 changes only the amount of text."""
-        first = self._choices.get(0)
+        first = self._first
         return first is not None and not first.finished and len(first.text.head) == _HEAD
+
+    def _all(self) -> list[_Choice]:
+        first = [] if self._first is None else [self._first]
+        return first if self._others is None else first + list(self._others.values())
 
     def plain(self, texts: Sequence[str], size: int) -> None:
         """Take note of texts of choice 0, of size characters in all."""
-        choice = self._choices[0]
+        choice = self._first or self._begun(0)
         self._count_plain(choice.text)
         choice.text.add(texts, size)
         choice.finished = False
@@ -154,11 +168,11 @@ class Heard:
         Returns the chunk, without what only repeats what was said before. Raises
         MalformedDataError where an answer has more choices or calls than a bound allows.
         """
-        choice = self._choices.get(chunk.index)
+        choice = self._first
+        if chunk.index:
+            choice = None if self._others is None else self._others.get(chunk.index)
         if choice is None:
-            if len(self._choices) >= MAX_CHOICES:
-                raise malformed("", f"of an answer with more than {MAX_CHOICES} choices")
-            choice = self._choices[chunk.index] = _Choice()
+            choice = self._begun(chunk.index)
         elif self.plain_size and chunk.index == 0:
             self._count_plain(choice.text)
         delta, is_message = delta_of(chunk.choice)
@@ -177,6 +191,18 @@ class Heard:
         elif said:
             choice.finished = False
         return chunk
+
+    def _begun(self, index: int) -> _Choice:
+        """Return a choice that nothing was heard of before."""
+        if len(self._all()) >= MAX_CHOICES:
+            raise malformed("", f"of an answer with more than {MAX_CHOICES} choices")
+        choice = _Choice()
+        if index:
+            self._others = self._others or {}
+            self._others[index] = choice
+        else:
+            self._first = choice
+        return choice
 
     def _count_plain(self, text: _Text) -> None:
         if self.plain_size:
