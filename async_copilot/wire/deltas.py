@@ -196,16 +196,18 @@ class DeltaDecoder:
 
     def _texts_of_payloads(self, payloads: Sequence[Bytes]) -> list[str]:
         texts: list[str] = []
+        alike: list[str] = []  # of plain deltas that came one after another
         example: Example | None = None
         left = len(payloads)
         for payload in payloads:
             left -= 1
             text = None if self._plain is None else self._plain_text(self._plain, payload)
             if text is not None:
-                texts.append(text)
-                self.events += 1
-                self._heard.plain((text,), len(text))
+                alike.append(text)
                 continue
+            if alike:
+                texts += self._counted(alike)
+                alike = []
             event, before = loads(payload), len(texts)
             chunks = self._read(payload, event)
             self._texts(chunks, texts)
@@ -217,9 +219,17 @@ class DeltaDecoder:
                 self._learn(*example)
                 example = None
         else:
+            if alike:
+                texts += self._counted(alike)
             if example is not None and self.events >= self.worth_learning:
                 self._learn(*example)
         self.progress = self.progress or bool(texts)
+        return texts
+
+    def _counted(self, texts: list[str]) -> list[str]:
+        """Take note of the texts of plain deltas, none of them empty; return them."""
+        self.events += len(texts)
+        self._heard.plain(texts, sum(map(len, texts)))
         return texts
 
     def _plain_text(self, plain: PlainDelta, payload: Bytes) -> str | None:

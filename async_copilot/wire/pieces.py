@@ -4,7 +4,7 @@ from __future__ import annotations
 
 __all__ = ["Pieces"]
 
-_LOOSE = 16  # pieces of a text; some 60 bytes each besides their characters
+_LOOSE = 12  # pieces of a text; some 60 bytes each besides their characters
 
 
 class Pieces(list[str]):
