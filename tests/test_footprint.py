@@ -168,11 +168,14 @@ async def test_a_stream_that_waits_is_22_objects_of_ours() -> None:
         assert 8 < sum(more.values()) <= 22, more
 
 
-@pytest.mark.parametrize(("name", "most"), [("content_deltas", 4096), ("client.stream", 5632)])
+@pytest.mark.parametrize(("name", "most"), [("content_deltas", 4608), ("client.stream", 5632)])
 async def test_a_stream_that_waits_takes_a_few_kib_more_than_a_bare_loop(
     name: str, most: int
 ) -> None:
-    """More than a bare loop over the same response; Python's own memory alone."""
+    """More than a bare loop over the same response; Python's own memory alone.
+
+    Some 500 bytes of room: what ran before in the process changes the figures a little.
+    """
     floor, ours = [await counts(find(one), deltas=1, streams=20) for one in ("floor", name)]
     assert 1024 < ours["bytes"] - floor["bytes"] < most
 
