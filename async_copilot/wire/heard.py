@@ -122,17 +122,18 @@ class Heard:
     @property
     def finished(self) -> bool:
         """True when every choice asked for has finished, and something was said."""
+        if not self.all_finished:
+            return False
         choices = self._all()
-        return (
-            len(choices) >= self._n
-            and self.all_finished
-            and any(choice.spoke for choice in choices)
-        )
+        return len(choices) >= self._n and any(choice.spoke for choice in choices)
 
     @property
     def all_finished(self) -> bool:
         """True when every choice that came has finished, and choice 0 is among them."""
-        return self._first is not None and all(choice.finished for choice in self._all())
+        first, others = self._first, self._others
+        if first is None or not first.finished:
+            return False
+        return others is None or all(choice.finished for choice in others.values())
 
     @property
     def any_finished(self) -> bool:
