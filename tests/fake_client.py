@@ -12,7 +12,16 @@ from multidict import CIMultiDictProxy
 
 from async_copilot.fake_server import FakeServer
 
-__all__ = ["chat_body", "content_of", "events_of", "get", "post", "raw_bytes", "send_raw"]
+__all__ = [
+    "chat_body",
+    "content_of",
+    "events_of",
+    "get",
+    "joined",
+    "post",
+    "raw_bytes",
+    "send_raw",
+]
 
 
 def chat_body(text: str = "Hi", **fields: Any) -> dict[str, Any]:
@@ -75,6 +84,19 @@ async def raw_bytes(server: FakeServer, body: object = None, *, version: str = "
     finally:
         writer.close()
     return seen
+
+
+def joined(chunked: bytes) -> bytes:
+    """The bytes of the chunks, whole or torn, and what is not a chunk as it is."""
+    found = b""
+    while chunked:
+        line, _, rest = chunked.partition(b"\r\n")
+        try:
+            size = int(line, 16)
+        except ValueError:
+            return found + chunked
+        found, chunked = found + rest[:size], rest[size + 2 :]
+    return found
 
 
 def events_of(stream: bytes) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from fake_client import chat_body, content_of, events_of, get, post, raw_bytes
+from fake_client import chat_body, content_of, events_of, get, joined, post, raw_bytes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -356,19 +356,6 @@ async def server_stalls(server: FakeServer, body: bytes) -> None:
         seen += await asyncio.wait_for(reader.read(65536), 5)
     assert joined(seen.split(b"\r\n\r\n", 1)[1]) == body
     writer.close()
-
-
-def joined(chunked: bytes) -> bytes:
-    """The bytes of the chunks, whole or torn, and what is not a chunk as it is."""
-    found = b""
-    while chunked:
-        line, _, rest = chunked.partition(b"\r\n")
-        try:
-            size = int(line, 16)
-        except ValueError:
-            return found + chunked
-        found, chunked = found + rest[:size], rest[size + 2 :]
-    return found
 
 
 async def test_errors_and_huge_events_are_the_dialects(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from fake_client import chat_body, content_of, get, post, raw_bytes
+from fake_client import chat_body, content_of, get, joined, post, raw_bytes
 from tls import authority_file, server_context
 
 from async_copilot.fake_server import (
@@ -190,19 +190,6 @@ async def test_a_recorder_that_never_ran_stops(tmp_path: Path) -> None:
 
 
 # ---- any server
-
-
-def joined(chunked: bytes) -> bytes:
-    """The bytes of the chunks, whole or torn, and what is not a chunk as it is."""
-    found = b""
-    while chunked:
-        line, _, rest = chunked.partition(b"\r\n")
-        try:
-            size = int(line, 16)
-        except ValueError:
-            return found + chunked
-        found, chunked = found + rest[:size], rest[size + 2 :]
-    return found
 
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
