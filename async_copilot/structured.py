@@ -145,7 +145,7 @@ def _schema_of(wanted: Mapping[str, Any]) -> Any:
     own = inner.get("schema") if isinstance(inner, Mapping) else wanted.get("schema")
     if kind == "json_object":
         return own or {"type": "object"}
-    return (own or {}) if own or kind.startswith("json") else None
+    return own or ({} if kind.startswith("json") else None)
 
 
 def _json(text: str) -> Any:

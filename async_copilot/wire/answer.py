@@ -224,9 +224,10 @@ class Answer:
 
     def _choice(self, index: int) -> Gathering:
         """Return a choice other than the first, made when it is first spoken of."""
-        if self._others is None:
-            self._others = {}
-        return self._others.setdefault(index, Gathering())
+        others = self._others = self._others or {}
+        if index not in others:
+            others[index] = Gathering()
+        return others[index]
 
     @property
     def pieces(self) -> MutableSequence[str]:

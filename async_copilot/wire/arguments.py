@@ -108,13 +108,11 @@ class Arguments:
         elif self._end.complete:
             self._add_behind(piece)
             return
-        elif self._so_far is not None:
-            self._so_far.go_on(piece)
-            self.append(piece)
-        elif self.opened and len(piece) > self.size and piece.startswith(str(self._pieces)):
-            self._so_far = Arguments(piece)
-            self.append(piece)
         else:
+            if self._so_far is not None:
+                self._so_far.go_on(piece)
+            elif self.opened and len(piece) > self.size and piece.startswith(str(self._pieces)):
+                self._so_far = Arguments(piece)
             self.append(piece)
         if self._end.complete:
             self._split()

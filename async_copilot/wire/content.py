@@ -79,7 +79,7 @@ def _part(part: dict[str, Any]) -> tuple[str, str]:
     thinking = part.get("thinking")
     if thinking:
         return "", read_text(thinking)
-    text = next((text for name in _TEXTS[:3] if (text := read_text(part.get(name)))), "")
+    text = _first_text(part, _TEXTS[:3])
     if part.get("type") in ("thinking", "reasoning") or part.get("thought") is True:
         return "", text or read_text(part.get("reasoning"))
     return text, ""
@@ -122,6 +122,7 @@ def _plain_text(value: Any) -> str:
 # DeepSeek, vLLM, LiteLLM, SGLang; GitHub Copilot; others. Then in parts: OpenRouter, LiteLLM.
 _REASONING_TEXTS = ("reasoning", "reasoning_content", "reasoning_text", "thinking", "thought")
 _REASONING_PARTS = ("reasoning_details", "thinking_blocks")
+_THOUGHTS = ("text", "summary", "thinking")  # where such a part has its text
 REASONING = frozenset((*_REASONING_TEXTS, *_REASONING_PARTS))
 
 
@@ -133,14 +134,12 @@ def read_reasoning(delta: dict[str, Any]) -> str:
     for name in _REASONING_PARTS:
         parts = delta.get(name)
         if isinstance(parts, list) and len(parts) <= MAX_PARTS:
-            text = "".join(_thought(part) for part in parts if isinstance(part, dict))
+            thoughts = (_first_text(part, _THOUGHTS) for part in parts if isinstance(part, dict))
+            text = "".join(thoughts)
             if text:
                 return text
     return ""
 
 
-def _thought(part: dict[str, Any]) -> str:
-    return next(
-        (text for name in ("text", "summary", "thinking") if (text := read_text(part.get(name)))),
-        "",
-    )
+def _first_text(part: dict[str, Any], names: tuple[str, ...]) -> str:
+    return next((text for name in names if (text := read_text(part.get(name)))), "")

@@ -24,7 +24,7 @@ _UNKNOWN = re.compile(r"\bProviders? not found: ([^\s:]+)$|label '([^'\s]+)' not
 _HIDDEN = "Request execution failed"
 _LOGIN = frozenset({"MissingAuthError", "NoValidHarFileError"})
 # What a pool says of each of its providers when all have failed.
-_IN_A_POOL = re.compile(r"^(\w+): (?:MissingAuthError|NoValidHarFileError)\b", re.MULTILINE)
+_IN_A_POOL = re.compile(rf"^(\w+): (?:{'|'.join(sorted(_LOGIN))})\b", re.MULTILINE)
 
 # The status that the newest release gives to a class; older ones give 200 or 500 to all.
 _STATUS = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from .chat import MAX_CHOICES, ChatChunk, ToolCallDelta, delta_of, says_something
 from .objects import malformed
@@ -248,16 +247,15 @@ def _without_repeats(chunk: ChatChunk, choice: _Choice) -> ChatChunk:
     the others. After deltas a message is a piece only in the middle of the answer, and
     where it does not go on with what was said; at the end it is another version of that.
     """
-    event: dict[str, Any] = chunk.raw
     rest = choice.text.beyond(chunk.content)
-    ends = bool(chunk.finish_reason) or choice.finished or event.get("object") == "chat.completion"
+    is_completion = chunk.raw.get("object") == "chat.completion"
+    ends = bool(chunk.finish_reason) or choice.finished or is_completion
     if choice.in_deltas:
         whole = ends or rest is not None
     elif rest:
         whole = choice.so_far = True
     else:
-        told = choice.so_far or (ends and event.get("object") == "chat.completion")
-        whole = rest == "" and told
+        whole = rest == "" and (choice.so_far or is_completion)
     if not whole:
         return chunk
     return replace(

@@ -26,6 +26,7 @@ ERRORS = frozenset({"error", "x_groq", "base_resp"})
 
 # Of an event with choices, what no short cut needs to look at, and no answer keeps.
 _UNSEEN = frozenset({"object", "obfuscation", "p"})
+_APART = _UNSEEN | FIRST | {"choices"}  # of an event, what agrees_with() compares otherwise
 
 _TEXT = rb'"(?:[^"\\\x00-\x1f]++|\\.)*+"'  # a JSON string; what is escaped is for orjson
 _STRING = rb'"[^"\\\x00-\x1f]{0,1000}+"'
@@ -43,6 +44,7 @@ _CONTENT_ALONE = frozenset({"content"})
 _ROLE_AND_TEXT = frozenset({"content", "role"})
 _CHOICES = frozenset({"choices", "usage"})
 _DELTA = frozenset({"delta"})
+_DELTA_AND_INDEX = frozenset({"delta", "index"})
 _NUMBERS = frozenset({int, float, bool})
 _SCALARS = _NUMBERS | {str, type(None)}
 _NOTHING: tuple[Any, ...] = (None, "", [], {})
@@ -279,14 +281,14 @@ class PlainDelta:
         hidden by the short cut when the form comes again.
         """
         mine, its = self._event, event
-        if not _agree(mine, its, _UNSEEN | FIRST | {"choices"}):
+        if not _agree(mine, its, _APART):
             return False
         choices = its.get("choices")
         for choice in choices if isinstance(choices, list) else ():
             if not isinstance(choice, dict):
                 continue
             (own,) = mine["choices"]
-            if not _agree(own, choice, frozenset({"delta", "index"})):
+            if not _agree(own, choice, _DELTA_AND_INDEX):
                 return False
             for said in (choice.get("delta"), choice.get("message")):
                 if isinstance(said, dict) and not _agree(own["delta"], said, _CONTENT_ALONE):

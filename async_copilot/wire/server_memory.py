@@ -167,7 +167,7 @@ class ServerMemory:
         remembered = self._remembered(asked, answer, given)
         if remembered is False and not asked.told:
             # Another provider of a pool may answer each time: trust no handle any more.
-            self.pool = self.pool or self._other_provider(asked, answer)
+            self.pool = self.pool or self._other_provider(answer)
             self.give_up()
             self.handle = kept(given) or self.handle
             return False
@@ -185,7 +185,7 @@ class ServerMemory:
             return None if asked.first else asked.known
         if answer.provider is None and given is None:
             return None  # a release that tells nothing
-        if self._other_provider(asked, answer):
+        if self._other_provider(answer):
             return False
         if asked.handle is None:
             # It went on by id, and now it names a provider: a release that knows no ids.
@@ -194,10 +194,8 @@ class ServerMemory:
             return True  # the provider took its own handle, and began no other conversation
         return same_conversation(asked.handle, given, answer.provider)
 
-    def _other_provider(self, asked: Asked, answer: Answered) -> bool:
-        return None not in (self.answered, answer.provider) and (
-            not asked.told and self.answered != answer.provider
-        )
+    def _other_provider(self, answer: Answered) -> bool:
+        return None not in (self.answered, answer.provider) and self.answered != answer.provider
 
     def fail(self, asked: Asked, error: CopilotError, *, said: bool) -> None:
         """Take in a turn that failed; said: after something of an answer had come."""

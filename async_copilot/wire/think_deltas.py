@@ -60,7 +60,9 @@ class ThinkDecoder(DeltaDecoder):
         return [*rest, *self._unclosed()]
 
     def _splitter(self, index: int) -> ThinkSplitter:
-        return self._splitters.setdefault(index, ThinkSplitter())
+        if index not in self._splitters:
+            self._splitters[index] = ThinkSplitter()
+        return self._splitters[index]
 
     def _shown(self, texts: list[str]) -> list[str]:
         """Return the texts of choice 0 without its reasoning; split what is told of others."""
