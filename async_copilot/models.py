@@ -146,22 +146,21 @@ async def _read(exchange: Exchange, where: str) -> bytes:
 
 def _entries(content: bytes, where: str) -> Iterator[dict[str, Any]]:
     """Return the entries that have a name."""
-    said = None
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError:
         document = None
-    if isinstance(document, dict):
-        said = read_error(document)
-        document = document.get("data", document.get("models"))
-    if not isinstance(document, list):
+    is_object = isinstance(document, dict)
+    listed = document.get("data", document.get("models")) if is_object else document
+    if not isinstance(listed, list):
+        said = read_error(document) if is_object else None
         words = f"; it says: {said.message}" if said is not None and said.message else ""
         raise UnexpectedContentError(
             f"{where} did not answer with a list{words}",
             hint=Hint("check that {option} leads to a chat-completions API", "base_url"),
             body=content[:4000].decode(errors="replace"),
         )
-    for entry in document:
+    for entry in listed:
         named = {"id": entry} if isinstance(entry, str) else entry
         if isinstance(named, dict) and _text(named, "id", "name"):
             yield named

@@ -305,7 +305,7 @@ class Exchange:
                 raise  # of a middleware of the caller's
             failure, cause = socks_failed(error, place(url)), error
         if self._proxy is not None and url.scheme == "https" and not delivery.begun:
-            failure = in_tunnel(failure, self._proxy, url, place(url))
+            failure = in_tunnel(failure, self._proxy, url)
         if isinstance(cause, aiohttp.ClientResponseError):
             cause = None  # its repr shows the request's headers
         raise failure from cause

@@ -77,7 +77,7 @@ def translate(error: Exception, url: URL | None = None) -> CopilotError:
         error,
         aiohttp.ClientConnectorError | aiohttp.ClientSSLError | aiohttp.ServerFingerprintMismatch,
     ):
-        return _unreachable(error, where, url, proxy_of(error, url))
+        return _unreachable(error, where, url)
     if isinstance(error, ValueError | AssertionError):  # aiohttp.InvalidURL is one too
         return InvalidRequestError(f"the request to {where} cannot be sent: {_brief(error)}")
     if isinstance(error, RuntimeError):
@@ -160,12 +160,11 @@ def _disconnected(error: Exception, where: str, url: URL | None) -> CopilotError
     )
 
 
-def _unreachable(
-    error: aiohttp.ClientError, where: str, url: URL | None, proxy: str | None
-) -> ConnectionFailedError:
+def _unreachable(error: aiohttp.ClientError, where: str, url: URL | None) -> ConnectionFailedError:
     """Return ours for a connection that was not made: who failed, why, and what to do."""
+    proxy = proxy_of(error, url)
     if proxy is not None:
-        failure = _unreachable(error, f"the proxy {proxy} on the way to {where}", None, None)
+        failure = _unreachable(error, f"the proxy {proxy} on the way to {where}", None)
         if failure.party == "server":
             failure.party = "proxy"
             if not isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -187,8 +186,8 @@ def _unreachable(
         where = f"the Unix socket {error.path}"
     hint = Hint("check that the server runs there")
     if url is not None and url.scheme == "https" and isinstance(_reason(error), ConnectionError):
-        refused = isinstance(_reason(error), ConnectionRefusedError)
-        hint = hint if refused else _BEGIN_WITH_HTTP
+        was_refused = isinstance(_reason(error), ConnectionRefusedError)
+        hint = hint if was_refused else _BEGIN_WITH_HTTP
     unknown = isinstance(error, aiohttp.ClientConnectorDNSError)
     return ConnectionFailedError(
         f"cannot connect to {where} ({_brief(error)})",

@@ -19,7 +19,7 @@ from ..errors import (
     InvalidHTTPError,
 )
 from .statuses import status_error
-from .urls import host_and_port
+from .urls import host_and_port, place
 
 __all__ = ["from_socks", "in_tunnel", "proxy_of", "refused", "socks_failed", "way_around"]
 
@@ -51,12 +51,13 @@ def refused(error: aiohttp.ClientHttpProxyError, where: str, host: str) -> HTTPS
     return failure
 
 
-def in_tunnel(failure: CopilotError, proxy: URL, url: URL, where: str) -> CopilotError:
+def in_tunnel(failure: CopilotError, proxy: URL, url: URL) -> CopilotError:
     """Return the failure of the way through a proxy as the proxy's own."""
     if not isinstance(failure, DisconnectedError | InvalidHTTPError):
         return failure
     closed = isinstance(failure, DisconnectedError)
     what = "closed the connection" if closed else "answered with broken HTTP"
+    where = place(url)
     return ConnectionFailedError(
         f"the proxy {host_and_port(proxy)} {what}, on the way to {where}",
         hint=way_around(url.host or where),
