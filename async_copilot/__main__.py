@@ -23,12 +23,12 @@ import contextlib
 import os
 import threading
 from collections.abc import Sequence
+from typing import TextIO
 
 try:
     from .console.argument_parser import PROGRAM, TextAskedError, UsageProblemError
     from .console.arguments import parse
     from .console.exit_status import ExitStatus
-    from .console.out_stream import abandon
 except KeyboardInterrupt:  # Ctrl-C so soon
     raise SystemExit(130) from None
 
@@ -63,7 +63,7 @@ def _show(text: str) -> int:
     try:
         print(text, end="", flush=True)  # noqa: T201  # prints go here
     except OSError as error:
-        abandon(sys.stdout)
+        _abandon(sys.stdout)
         if isinstance(error, BrokenPipeError) or sys.platform == "win32":
             return ExitStatus.OUTPUT_CLOSED
         _complain(f"cannot write this: {error.strerror}")
@@ -78,7 +78,13 @@ def _complain(problem: str) -> None:
     try:
         print(f"{PROGRAM}: {problem}", file=sys.stderr, flush=True)  # noqa: T201  # prints go here
     except OSError:
-        abandon(sys.stderr)
+        _abandon(sys.stderr)
+
+
+def _abandon(stream: TextIO) -> None:
+    from .console.out_stream import abandon  # noqa: PLC0415  # after a failed write alone
+
+    abandon(stream)
 
 
 def _refuse(problem: str) -> int:

@@ -47,8 +47,9 @@ class ChatPrompt:
         if self.screen is not None:
             with _as_stdout(self.screen):
                 self._readline = _readline()
-        for entry in history.entries() if history is not None else ():
-            self._recall(entry)
+        if self._readline is not None and history is not None:
+            for entry in history.entries():
+                self._recall(entry)
         if isinstance(sys.stdin, TextIOWrapper):
             sys.stdin.reconfigure(errors="replace")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from ..client import CopilotClient
 from ..conversation import Conversation
@@ -15,7 +14,7 @@ from .attachments import text_of
 from .kept_chats import make_folder, new_chat_path, newest_chat
 from .opening import Opening
 from .safe_file import SafeFile
-from .saved_chat import Keeper, read_chat
+from .saved_chat import Keeper, given, read_chat
 
 __all__ = ["Begun", "begin"]
 
@@ -102,17 +101,8 @@ def _keeper(
 def _new(
     client: CopilotClient, options: Options, system: str | None, *, interactive: bool
 ) -> Conversation:
-    given: dict[str, Any] = {"extra": options.fields}
-    if options.model is not None:
-        given["model"] = options.model
-    if options.provider is not None:
-        given["provider"] = options.provider or None
-    return client.conversation(
-        memory="client" if options.memory == "client" else "server",
-        system=system,
-        keep_partial=interactive,
-        **given,
-    )
+    settings = {"memory": "server"} | given(options)
+    return client.conversation(system=system, keep_partial=interactive, **settings)
 
 
 def _resumed(file: SafeFile, chat: Conversation) -> str:

@@ -24,7 +24,7 @@ from .arguments import Options
 from .deep_json import deep_nesting
 from .safe_file import NotRegularError, SafeFile, free_neighbor, real_path
 
-__all__ = ["Keeper", "check_place", "read_chat"]
+__all__ = ["Keeper", "check_place", "given", "read_chat"]
 
 
 class Keeper:
@@ -109,7 +109,7 @@ def read_chat(file: SafeFile, client: CopilotClient, options: Options, url: str)
     try:
         saved = _loaded(file.read())
         with deep_nesting():
-            chat = Conversation.from_dict(client, saved, **_given(options))
+            chat = Conversation.from_dict(client, saved, **given(options))
         if saved.get("url", url) != url:
             chat = copy.copy(chat)
     except NotRegularError:
@@ -130,16 +130,16 @@ def read_chat(file: SafeFile, client: CopilotClient, options: Options, url: str)
     return chat
 
 
-def _given(options: Options) -> dict[str, Any]:
-    """Return what goes before what a file says."""
-    given: dict[str, Any] = {"extra": options.fields}
+def given(options: Options) -> dict[str, Any]:
+    """Return what the command line says of a conversation: it goes before what a file says."""
+    settings: dict[str, Any] = {"extra": options.fields}
     if options.memory is not None:
-        given["memory"] = options.memory
+        settings["memory"] = options.memory
     if options.provider is not None:
-        given["provider"] = options.provider or None
+        settings["provider"] = options.provider or None
     if options.model is not None:
-        given["model"] = options.model
-    return given
+        settings["model"] = options.model
+    return settings
 
 
 def _place_problem(path: Path, resumed: Path | None) -> str | None:
