@@ -13,7 +13,17 @@ from typing import Any, TypeAlias
 
 from .json_text import is_json
 
-__all__ = ["Rule", "Rules", "check", "check_seconds", "is_count", "is_flag", "is_text", "is_texts"]
+__all__ = [
+    "Rule",
+    "Rules",
+    "check",
+    "check_seconds",
+    "check_values",
+    "is_count",
+    "is_flag",
+    "is_text",
+    "is_texts",
+]
 
 Rule: TypeAlias = tuple[Callable[[Any], bool], str]
 """What a value must fit, and how a message says that."""
@@ -27,8 +37,13 @@ _NOT_IN_A_LINE = re.compile("[\0-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 
 def check(owner: object, rules: Rules) -> None:
     """Raises ValueError for the first attribute of ``owner`` that does not fit its rule."""
-    for name, (fits, wanted) in rules.items():
-        value = getattr(owner, name)
+    check_values({name: getattr(owner, name) for name in rules}, rules)
+
+
+def check_values(values: Mapping[str, Any], rules: Rules) -> None:
+    """Raises ValueError for the first of these values that does not fit the rule of its name."""
+    for name, value in values.items():
+        fits, wanted = rules[name]
         if not fits(value):
             raise ValueError(f"{name}={value!r}: must be {wanted}")
 

@@ -47,7 +47,7 @@ class Logprobs:
     def _token(self, piece: str, number: int) -> dict[str, Any]:
         given = self.given
         listed = [given] if isinstance(given, int | float) else given
-        value = listed[min(number, len(listed) - 1)] if listed else 0.0
+        value = listed[min(number, len(listed) - 1)]
         token = {"token": piece, "logprob": value, "bytes": [*piece.encode("utf-8", "replace")]}
         return token | {"top_logprobs": [token] * min(self.top, 1)}
 

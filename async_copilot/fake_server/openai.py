@@ -288,7 +288,7 @@ class OpenAI:
 
     def unauthorized(self, envelope: Envelope) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body where the key is missing or wrong."""
-        return 401, {}, self.error("Incorrect API key provided.", 401, envelope)
+        return 401, {}, self.error(None, 401, envelope)
 
     def plain_error(self, message: str, status: int) -> bytes:
         """The body of an error that belongs to no chat request."""

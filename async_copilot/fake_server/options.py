@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from .checks import COUNT, FLAG, NAMES, Rules, is_number, is_text, optional
+from .checks import COUNT, FLAG, NAMES, Rules, check_values, is_number, is_text, optional
 from .memory import MemoryKind
 from .openai import OpenAI
 from .plan import DIALECTS
@@ -32,10 +32,7 @@ class Options:
 
 def check_options(**options: object) -> None:
     """Raises ValueError for the first option that cannot be meant."""
-    for name, value in options.items():
-        fits, wanted = _RULES[name]
-        if not fits(value):
-            raise ValueError(f"{name}={value!r}: must be {wanted}")
+    check_values(options, _RULES)
 
 
 _MEMORIES = get_args(MemoryKind)

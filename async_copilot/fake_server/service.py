@@ -313,8 +313,8 @@ class Service:
             self.record.missed(f"{method} {path}: the method must be POST")
             body, headers = dialect.wrong_method(method, path), {"Allow": "POST"}
             return web.Response(status=405, body=body, headers=_JSON | headers)
-        lacks = "an api-version" if dialect.chat_path(path, "api-version=") else ""
-        why = f"the URL needs {lacks}" if lacks else "the server has no such URL"
+        lacks_version = dialect.chat_path(path, "api-version=")
+        why = "the URL needs an api-version" if lacks_version else "the server has no such URL"
         self.record.missed(f"{method} {path}: {why}")
         return web.Response(status=404, body=dialect.wrong_url(method, path), headers=_JSON)
 
