@@ -168,7 +168,7 @@ class Reading:
             else:
                 if self.left:  # meanwhile, by another task
                     body.close()
-                self._check()
+                    raise self._why_left()
                 self._take(body)
                 return body
 
@@ -267,7 +267,8 @@ class Reading:
         decode: Callable[[bytes], list[Item]],
         rest: Callable[..., list[Item]],
     ) -> list[Item]:
-        self._check()
+        if self.left:  # by another task, while this one waited
+            raise self._why_left()
         decoder = self._decoder
         if block:
             items = decode(block)
@@ -275,12 +276,11 @@ class Reading:
             items, decoder.progress = [], False
         if items:
             self._hand_out(told=decoder.progress or type(items[0]) is str)
-        if not block or (decoder.ended and not self._asks_again(decoder.failure)):
+        failure = decoder.failure
+        if not block or (decoder.ended and not (failure and self._asks_again(failure))):
             items += rest(at_end=self._failure is None)
             self.over = True
         self._note(decoder, items)
-        if items:
-            self.stop_clock()
         return items
 
     def _hand_out(self, *, told: bool) -> None:
@@ -290,10 +290,10 @@ class Reading:
             self._handed_out = True
             self._source.let_go()
 
-    def _asks_again(self, failure: CopilotError | None) -> bool:
+    def _asks_again(self, failure: CopilotError) -> bool:
         """True for an overload told in the stream before anything else: again() is next."""
         again = isinstance(failure, StreamError) and failure.passing and not self._handed_out
-        if again and failure is not None:
+        if again:
             self._source.mask(failure)
             self._body.fail(failure)
         return again
@@ -308,18 +308,20 @@ class Reading:
         """Update the clocks and the timing after a block."""
         reply, body = self.reply, self._body
         for chunk in decoder.told:
-            reply.absorb(chunk)
+            reply.hold(chunk)
         decoder.told.clear()
         if decoder.progress:
             body.clock.progress(body.arrived)
             reply.timing.last_chunk = now = body.arrived - self._started
             if reply.timing.first_chunk is None:
                 reply.timing.first_chunk = now
-            finished = decoder.finished
-            if finished is not self._finished:
+            if not self.over and (finished := decoder.finished) is not self._finished:
                 self._finished = finished
                 body.clock.finish(finished=finished)
-        reply.compact()
+        elif items:
+            self.stop_clock()
+        if decoder.events >= COMPACT_EVERY:
+            reply.compact()
         reply.skipped = decoder.skipped
         if items and (type(items[0]) is str or any(item.content for item in items)):
             self._note_text()
@@ -345,7 +347,8 @@ class Reading:
 
     async def conclude(self) -> None:
         """Say how the reply ended; raise where that is not a good end."""
-        self._check()
+        if self.left:
+            raise self._why_left()
         reply, decoder = self.reply, self._decoder
         failure = self._failure or decoder.failure
         if failure is not None:
@@ -370,10 +373,9 @@ class Reading:
         self._source.mask(failure)
         return failure
 
-    def _check(self) -> None:
-        """Raise for a reply that another task left while this one waited."""
-        if self.left:
-            raise self._failure or left_error()
+    def _why_left(self) -> CopilotError:
+        """Return the error for whoever reads a reply that another task left."""
+        return self._failure or left_error()
 
     def abort(self, failure: CopilotError) -> None:
         """Make the reader of the reply fail with failure, now or at the next read."""

@@ -166,9 +166,9 @@ class DeltaDecoder:
         self.progress = False
         self._alone = None
         lines = self._lines(block)
-        texts = self._plain_texts(lines)
+        texts = None if self._plain is None else self._plain_texts(self._plain, lines)
         if texts is None:
-            payloads = self._payloads(lines)
+            payloads = plain_payloads(self._sse, lines)
             if payloads is None:
                 return self._texts(self._events(lines), [])
             texts = self._texts_of_payloads(payloads)
@@ -177,10 +177,9 @@ class DeltaDecoder:
             self._alone = self._plain
         return texts
 
-    def _plain_texts(self, lines: Bytes) -> list[str] | None:
+    def _plain_texts(self, plain: PlainDelta, lines: Bytes) -> list[str] | None:
         """Return the texts of lines that are plain deltas and nothing else, or None."""
-        plain = self._plain
-        if plain is None or self._halves or not self._sse.between_events:
+        if self._halves or not self._sse.between_events:
             return None
         if isinstance(lines, bytearray) or len(lines) > self._max_event_bytes:
             return None
@@ -210,7 +209,8 @@ class DeltaDecoder:
                 alike = []
             event, before = loads(payload), len(texts)
             chunks = self._read(payload, event)
-            self._texts(chunks, texts)
+            if chunks:
+                self._texts(chunks, texts)
             if self._over or self.failure is not None:
                 break
             # The newest one alone is an example: what it tells is what was told last.
@@ -241,7 +241,7 @@ class DeltaDecoder:
         """Return the chunks of every choice that block completes."""
         self.progress = False
         lines = self._lines(block)
-        payloads = self._payloads(lines)
+        payloads = plain_payloads(self._sse, lines)
         if payloads is None:
             return list(self._events(lines))
         chunks: list[ChatChunk] = []
@@ -277,6 +277,8 @@ class DeltaDecoder:
 
     def rest_of_texts(self, *, at_end: bool) -> list[str]:
         """Return the last deltas; at_end says that the body is over."""
+        if self.ended and not self._halves:  # nearly always
+            return []
         return self._texts(self._rest(at_end=at_end), [])
 
     def rest_of_chunks(self, *, at_end: bool) -> list[ChatChunk]:
@@ -331,8 +333,9 @@ class DeltaDecoder:
 
     def _read_oddly(self, data: Bytes | str, name: str) -> dict[str, Any] | None:
         """Return what orjson does not read as an object; None for [DONE] and for nothing."""
-        text = "" if len(data) > _LONGEST_WORD else excerpt(data).strip(_BLANKS)
-        if text == _DONE:
+        plainly_done = type(data) is bytes and data == b"[DONE]"
+        text = "" if len(data) > _LONGEST_WORD or plainly_done else excerpt(data).strip(_BLANKS)
+        if plainly_done or text == _DONE:
             self._end()
             return None
         if not text and name != "error" and not _without_blanks(data):
@@ -353,7 +356,7 @@ class DeltaDecoder:
             self._first = self._first or (event, excerpt(shown))
         else:
             heard.progress = False
-            chunks = [heard.note(chunk) for chunk in chunks]
+            chunks = list(map(heard.note, chunks))
             self.progress = self.progress or heard.progress
         finished = False
         for chunk in chunks:
@@ -370,7 +373,8 @@ class DeltaDecoder:
         """[DONE]: the answer is over, if there was one."""
         self._over = True
         self.done = not self._heard.first_is_mute
-        self._check_for_a_choice()
+        if self._first is not None:
+            self._check_for_a_choice()
 
     def _check_for_a_choice(self) -> None:
         """Fail where events came and none had a choice, which is not an answer at all."""
@@ -417,10 +421,6 @@ class DeltaDecoder:
             self.failure = self.failure or form.failure
             return b""
         return self._sse.take_lines(block)
-
-    def _payloads(self, lines: Bytes) -> Sequence[Bytes] | None:
-        """Return the data of lines that are plain events alone; None: see _events()."""
-        return plain_payloads(self._sse, lines)
 
     def _rest(self, *, at_end: bool) -> Iterable[ChatChunk]:
         if at_end and not self.ended:

@@ -121,10 +121,14 @@ class Heard:
     @property
     def finished(self) -> bool:
         """True when every choice asked for has finished, and something was said."""
-        if not self.all_finished:
+        first = self._first
+        if first is None or not first.finished:
             return False
+        if self._others is None:  # nearly always
+            return self._n == 1 and first.spoke
         choices = self._all()
-        return len(choices) >= self._n and any(choice.spoke for choice in choices)
+        spoke = any(choice.spoke for choice in choices)
+        return spoke and len(choices) >= self._n and self.all_finished
 
     @property
     def all_finished(self) -> bool:
@@ -142,7 +146,9 @@ class Heard:
     def first_is_mute(self) -> bool:
         """True if choices came, but choice 0 has neither said anything nor finished."""
         first = self._first
-        return self.any_choice and (first is None or not (first.spoke or first.ever_finished))
+        if first is None:
+            return self._others is not None
+        return not (first.spoke or first.ever_finished)
 
     @property
     def goes_on(self) -> bool:
@@ -194,7 +200,7 @@ class Heard:
 
     def _begun(self, index: int) -> _Choice:
         """Return a choice that nothing was heard of before."""
-        if len(self._all()) >= MAX_CHOICES:
+        if self._others is not None and len(self._all()) >= MAX_CHOICES:
             raise malformed("", f"of an answer with more than {MAX_CHOICES} choices")
         choice = _Choice()
         if index:

@@ -73,7 +73,7 @@ def test_pieces_without_end_take_no_object_each() -> None:
     for number in range(5000):
         whole.absorb(ChatChunk(reasoning=str(number % 10), index=1))
         whole.absorb(ChatChunk(str(number % 10), index=1))
-    one = whole._others[1]
+    one = whole._said._others[1]
     for text in (one.text, one.reasoning):
         assert len(text) < 5000 / 10
     assert whole.choices[1].text == whole.choices[1].reasoning == "0123456789" * 500
@@ -310,6 +310,6 @@ def test_starting_over_keeps_the_timing_of_the_retries_and_nothing_else() -> Non
     whole.begin_again()
     assert whole.timing is timing
     assert (timing.retries, timing.waits, timing.headers) == (1, [0.5], None)
-    timing_aside = {**whole.__dict__, "timing": None, "_first": None}
-    assert timing_aside == {**Answer().__dict__, "timing": None, "_first": None}
+    timing_aside = {**whole.__dict__, "timing": None}
+    assert timing_aside == {**Answer().__dict__, "timing": None}
     assert whole.choices == Answer().choices
