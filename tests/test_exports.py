@@ -33,7 +33,7 @@ ORDER = [
         "wire.failures",
         "wire.form",
     ),
-    *("wire.content", "wire.chat", "wire.halves", "wire.heard"),
+    *("wire.content", "wire.chat", "wire.common", "wire.halves", "wire.heard"),
     *("wire.pieces", "wire.fields", "wire.arguments", "wire.calls", "wire.choice", "wire.merged"),
     *("wire.asked", "wire.answer"),
     *("wire.plain", "wire.deltas"),

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from ..errors import CopilotError, EventTooLargeError, MalformedDataError, StreamError
 from .chat import ChatChunk, read_chunks
+from .common import common_chunk
 from .failures import (
     NO_MESSAGE,
     ServerError,
@@ -313,7 +314,11 @@ class DeltaDecoder:
         """
         odd = bool(self._halves)
         try:
-            if type(event) is not dict:
+            if type(event) is dict:
+                chunk = None if odd or name == "error" else self._take_common(event)
+                if chunk is not None:
+                    return [chunk]
+            else:
                 odd = True
                 event = self._read_oddly(data, name)
                 if event is None:
@@ -330,6 +335,20 @@ class DeltaDecoder:
             return self._take_in(event, shown, odd=odd)
         except MalformedDataError as error:
             return self._malformed(error, name)
+
+    def _take_common(self, event: dict[str, Any]) -> ChatChunk | None:
+        """Read an event of the commonest form, in which there is no failure to look for."""
+        heard = self._heard
+        chunk = None if heard.several else common_chunk(event)
+        if chunk is None:
+            return None
+        self.events += 1
+        heard.progress = False
+        chunk = heard.note(chunk)
+        self.progress = self.progress or heard.progress
+        if self._plain is not None and (chunk.finish_reason or not self._plain.agrees_with(event)):
+            self._plain = None
+        return chunk
 
     def _read_oddly(self, data: Bytes | str, name: str) -> dict[str, Any] | None:
         """Return what orjson does not read as an object; None for [DONE] and for nothing."""

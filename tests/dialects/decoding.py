@@ -13,7 +13,7 @@ from async_copilot.wire.answer import Answer, End
 from async_copilot.wire.chat import ChatChunk
 from async_copilot.wire.choice import Choice
 from async_copilot.wire.deltas import DeltaDecoder
-from async_copilot.wire.sse import MAX_EVENT_BYTES, Bytes
+from async_copilot.wire.sse import MAX_EVENT_BYTES
 
 __all__ = ["Decoded", "by_event", "bytewise", "cut_at_random", "decode", "decode_chunks"]
 
@@ -43,9 +43,13 @@ class _EagerDecoder(DeltaDecoder):
 
 
 class _ExactDecoder(DeltaDecoder):
-    """Takes none, not even that for the event stream."""
+    """Takes none, neither that for the event stream nor that for the commonest event."""
 
-    def _payloads(self, _lines: Bytes) -> None:
+    def texts(self, block: bytes) -> list[str]:
+        self.progress = False
+        return self._texts(self._events(self._lines(block)), [])
+
+    def _take_common(self, _event: dict[str, Any]) -> None:
         return None
 
 
