@@ -37,6 +37,7 @@ from .transport.headers import authorization, merged_headers
 from .transport.urls import DEFAULT_BASE_URL, Address, completions_url, place
 from .version import __version__
 from .wire.asked import request_info
+from .wire.history import Message
 from .wire.request import Messages, request_body, request_messages
 from .wire.sse import MAX_EVENT_BYTES
 from .wire.unshared import unshared as apart
@@ -314,7 +315,7 @@ class CopilotClient:
         state = "closed" if self._session.closed else "open"
         return f"<CopilotClient {self._place} {state}>"
 
-    def _asked(self, messages: Messages, wanted: dict[str, Any]) -> tuple[Reply, bytes]:
+    def _asked(self, messages: list[Message], wanted: dict[str, Any]) -> tuple[Reply, bytes]:
         """Return the reply to a request with these fields, and the request's body."""
         response_format = wanted.get("response_format")
         reply = Reply(response_format=response_format)

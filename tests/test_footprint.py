@@ -217,7 +217,7 @@ async def test_a_request_is_not_kept_once_text_of_its_answer_was_handed_out(
 
 def test_a_request_holds_its_body_and_no_room_besides() -> None:
     with traced() as held:
-        body = request_body("x" * 100_000, stream=True)
+        body = request_body([{"role": "user", "content": "x" * 100_000}], stream=True)
     assert held[0] < 1.1 * len(body)
 
 

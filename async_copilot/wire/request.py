@@ -50,9 +50,10 @@ def _listed(messages: object) -> list[Any]:
     return list(messages)
 
 
-def request_body(messages: Messages, *, stream: bool, **fields: Any) -> bytes:
+def request_body(messages: Sequence[Mapping[str, Any]], *, stream: bool, **fields: Any) -> bytes:
     """Return the JSON body; fields that are None are left out.
 
+    messages: as request_messages() returns them.
     Lone surrogates in a prompt become U+FFFD, since no server accepts them. Raises
     InvalidRequestError for what JSON cannot carry.
     """
@@ -61,7 +62,7 @@ def request_body(messages: Messages, *, stream: bool, **fields: Any) -> bytes:
         body = request_body(messages, stream=stream, **fields | {"conversation": None})
         raw = without_lone_surrogates(handle.raw).encode()
         return b'%b,"conversation":%b}' % (body[:-1], raw)
-    fields = {"messages": request_messages(messages), "stream": stream} | fields
+    fields = {"messages": messages, "stream": stream} | fields
     given = {name: value for name, value in fields.items() if value is not None}
     try:
         written = orjson.dumps(given)

@@ -27,7 +27,9 @@ HELLO = {"role": "user", "content": "Hello"}
 
 
 def sent(messages: Any = "Hello", **fields: Any) -> dict[str, Any]:
-    body: dict[str, Any] = json.loads(request_body(messages, stream=True, **fields))
+    body: dict[str, Any] = json.loads(
+        request_body(request_messages(messages), stream=True, **fields)
+    )
     return body
 
 
@@ -92,7 +94,7 @@ def test_a_field_that_is_none_is_not_sent() -> None:
 
 
 def test_a_body_is_utf_8_unescaped() -> None:
-    assert "Köln 🎉\u2028".encode() in request_body("Köln 🎉\u2028", stream=False)
+    assert "Köln 🎉\u2028".encode() in request_body(request_messages("Köln 🎉\u2028"), stream=False)
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from examples import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
 from async_copilot.wire.chat import read_chunks
 from async_copilot.wire.common import common_chunk
 from async_copilot.wire.failures import choice_error, names_failure, read_error
-
-from examples import examples
 
 OPENAI = {
     "id": "c-1",

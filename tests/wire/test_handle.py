@@ -79,13 +79,15 @@ def test_any_handle_goes_back_as_it_came(value: dict[str, Any]) -> None:
     around = json.dumps({"text": json.dumps({"conversation": 0})})[1:]
     event = f'{{"conversation":{json.dumps(value)},{around}'
     handle = handle_from(read_object(event)["conversation"], event)
-    body = request_body("Hi", stream=True, conversation=handle)
+    body = request_body([{"role": "user", "content": "Hi"}], stream=True, conversation=handle)
     assert repr(json.loads(body)["conversation"]) == repr(value)
 
 
 @pytest.mark.parametrize("raw", ODD, ids=lambda raw: raw[:20])
 def test_a_request_carries_the_text_of_the_handle(raw: str) -> None:
-    body = request_body("\ud800", stream=True, conversation=handle(raw), seed=2**70)
+    body = request_body(
+        [{"role": "user", "content": "\ud800"}], stream=True, conversation=handle(raw), seed=2**70
+    )
     assert body.endswith(b',"conversation":' + raw.encode() + b"}")
     assert "\ufffd".encode() in body
 
