@@ -307,9 +307,9 @@ class Reading:
     def _note(self, decoder: DeltaDecoder, items: list[Any]) -> None:
         """Update the clocks and the timing after a block."""
         reply, body = self.reply, self._body
-        for chunk in decoder.told:
-            reply.hold(chunk)
-        decoder.told.clear()
+        if decoder.told:
+            reply.hold(decoder.told)
+            decoder.told.clear()
         if decoder.progress:
             body.clock.progress(body.arrived)
             reply.timing.last_chunk = now = body.arrived - self._started
@@ -320,7 +320,7 @@ class Reading:
                 body.clock.finish(finished=finished)
         elif items:
             self.stop_clock()
-        if decoder.events >= COMPACT_EVERY:
+        if not self.over:
             reply.compact()
         reply.skipped = decoder.skipped
         if items and (type(items[0]) is str or any(item.content for item in items)):

@@ -66,8 +66,9 @@ async def content_deltas(
     """
     reading = response
     if not isinstance(reading, Reading):
-        options = {"strict": strict, "max_event_bytes": max_event_bytes, "n": n}
-        reading = _reading_of(reading, reply, timeouts, **options)
+        reading = _reading_of(
+            reading, reply, timeouts, strict=strict, max_event_bytes=max_event_bytes, n=n
+        )
     try:
         await reading.open()
         while not reading.over:

@@ -59,7 +59,7 @@ Replaced = Callable[[CopilotError], None]
 
 
 def _nobody(_: CopilotError) -> None:
-    """Do nothing: there is no observer, or no wait to end."""
+    """Do nothing: there is no observer."""
 
 
 class Exchange:
@@ -71,6 +71,25 @@ class Exchange:
         not asked again then: the message may be in the conversation already, and would be
         in it twice (g4f's Copilot types it into the user's account).
     """
+
+    __slots__ = (
+        "_aborted",
+        "_body",
+        "_clock",
+        "_delivery",
+        "_gate",
+        "_headers",
+        "_in_conversation",
+        "_max_retries",
+        "_number",
+        "_proxy",
+        "_session",
+        "_spent",
+        "_ssl",
+        "_timeouts",
+        "_url",
+        "_woken",
+    )
 
     def __init__(
         self,
@@ -100,10 +119,10 @@ class Exchange:
         self._in_conversation = in_conversation
         self._number = number
         self._spent = 0.0  # seconds of Timeouts.total
-        self._clock: Watchdog | None = None  # of the last attempt
-        self._delivery: Delivery | None = None  # of the last request
+        self._clock: Watchdog | None = None  # of the last wait for the server, or the gate
+        self._delivery: Delivery | None = None  # of a request that has no answer yet
         self._aborted: CopilotError | None = None
-        self._wake: Callable[[CopilotError], object] = _nobody  # ends the wait under way
+        self._woken: asyncio.Event | None = None  # ends the pause under way
 
     async def open(self, replaced: Replaced = _nobody) -> Body:
         """Send the request, follow where it leads, return the body of the answer.
@@ -138,7 +157,7 @@ class Exchange:
     async def _queue(self, gate: Gate) -> None:
         """Wait until the gate lets this request through."""
         clock = Watchdog(replace(self._timeouts, silence=None, stall=None), spent=self._spent)
-        self._wake = clock.end
+        self._clock = clock
         try:
             await gate.wait(clock)
         finally:
@@ -185,18 +204,20 @@ class Exchange:
     async def wait(self, seconds: float) -> None:
         """Wait before another attempt. Raises what abort() was given meanwhile."""
         self._spent += seconds
-        woken = asyncio.Event()
-        self._wake = lambda _: woken.set()
+        self._woken = asyncio.Event()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(woken.wait(), seconds)
-        self._wake = _nobody
+            await asyncio.wait_for(self._woken.wait(), seconds)
+        self._woken = None
         if self._aborted is not None:
             raise self._aborted
 
     def abort(self, error: CopilotError) -> None:
         """End the present wait, or the next one, with error."""
         self._aborted = error
-        self._wake(error)
+        if self._woken is not None:
+            self._woken.set()
+        elif self._clock is not None:
+            self._clock.end(error)
 
     def let_go(self) -> None:
         """Keep no body: the request is not sent again."""
@@ -212,12 +233,12 @@ class Exchange:
 
     async def _send(self) -> Body:
         self._clock = clock = Watchdog(self._timeouts, spent=self._spent)
-        self._wake = clock.end
         try:
             response = await self._follow(clock)
             if log.isEnabledFor(logging.DEBUG):
                 self._log_status(response.status, clock.spent - self._spent)
             if is_answer(response.status):
+                self._delivery = None
                 return Body(response, clock)
             failure = await read_status_error(response, clock, self._mask(), proxy=self._proxy)
             if self._body and (wanted := unknown_provider(failure.message)):

@@ -19,7 +19,7 @@ __all__ = ["Answer", "End", "Timing"]
 
 _NOWHERE: deque[str] = deque(maxlen=0)  # for text that is not kept
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_MANY = 16  # chunks that are held; an event takes a kilobyte or two
+_FEW = 4  # chunks that are held; an event takes a kilobyte or two
 
 
 class End(enum.Enum):
@@ -194,19 +194,19 @@ class Answer:
         if self._merged is None:
             self._merged = Merged()
         if self._held:
-            held, self._held = self._held, []
-            for chunk in held:
+            for chunk in self._held:
                 self._merged.add(chunk)
+            self._held.clear()
         return self._merged
 
     def absorb(self, chunk: ChatChunk) -> None:
         """Add a chunk, except the text of choice 0, which counts when it is handed out."""
         self._said.add(chunk)
 
-    def hold(self, chunk: ChatChunk) -> None:
-        """Add a chunk that nobody else has; it is merged when somebody asks."""
-        self._held.append(chunk)
-        if len(self._held) >= _MANY:
+    def hold(self, chunks: list[ChatChunk]) -> None:
+        """Add chunks that nobody else has; a few of them are merged when somebody asks."""
+        self._held += chunks
+        if len(self._held) > _FEW:
             self.compact()
 
     @property
