@@ -6,7 +6,6 @@ is reported where it is given, and an option never becomes a field of the reques
 
 from __future__ import annotations
 
-import difflib
 import enum
 import re
 import ssl
@@ -244,6 +243,8 @@ def check_call(options: Mapping[str, Any]) -> None:
 def refuse_options(names: Iterable[str]) -> None:
     """Raise InvalidRequestError for the first of what a client has no option for."""
     for name in names:
+        import difflib  # noqa: PLC0415  # for this mistake alone
+
         fix = "give a field of the request to each call, or to client.conversation()"
         if name in _NOT_ON_A_CALL:
             fix = _OF_A_CLIENT.sub(r"use \1", _NOT_ON_A_CALL[name].replace("{name}", name))

@@ -14,7 +14,6 @@ import aiohttp
 from .errors import ClientClosedError, Hint, ReplyInUseError
 from .options import check_options
 from .reading import Reading
-from .structured import check_format, parsed_answer
 from .transport.batches import Batch
 from .transport.borrowed import BorrowedResponse
 from .transport.clocks import Timeouts
@@ -115,6 +114,8 @@ class Reply(Answer):
     def __init__(self, *, keep_text: bool = True, response_format: object = None) -> None:
         super().__init__(keep_text=keep_text)
         if response_format is not None:
+            from .structured import check_format  # noqa: PLC0415  # for those who use it
+
             check_format(response_format)
         self._format = response_format
         self._reading: Reading | None = None
@@ -182,6 +183,8 @@ class Reply(Answer):
         (``finish_reason="length"``) or otherwise; UsageError where it has not ended, or no
         format was asked for.
         """
+        from .structured import parsed_answer  # noqa: PLC0415  # for those who use it
+
         return parsed_answer(self._format, self)
 
     # ------------------------------------------------------------------ one reader at a time

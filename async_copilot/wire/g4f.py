@@ -8,7 +8,6 @@ for three classes ("Request execution failed") and writes them to its terminal.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -98,6 +97,8 @@ def unknown_provider(message: str) -> str | None:
 def near_name(wanted: str, names: Iterable[str]) -> str | None:
     """Return the name that was most likely meant, or None."""
     known = {name.lower(): name for name in names}
+    import difflib  # noqa: PLC0415  # for this failure alone
+
     near = difflib.get_close_matches(wanted.lower(), known, n=1, cutoff=0.6)
     return known[near[0]] if near else None
 

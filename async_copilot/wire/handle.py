@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -80,6 +79,8 @@ def kept(handle: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def _stays_itself(raw: str) -> bool:
     """True for JSON whose numbers every library reads alike. Raises for other text."""
+    from decimal import Decimal  # noqa: PLC0415  # for g4f's handles alone
+
     numbers: list[bool] = []
     json.loads(
         raw,

@@ -7,7 +7,6 @@ cost is that of the excerpt and not that of the text.
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from itertools import islice
@@ -70,6 +69,8 @@ def excerpt(data: bytes | bytearray | str, limit: int = EXCERPT) -> str:
 def readable(text: str, limit: int = EXCERPT) -> str:
     """Return the start of a text, or of what a person would read of HTML, on one line."""
     if "<" in text[:100]:
+        import html  # noqa: PLC0415  # for an error page alone
+
         text = html.unescape(_TAG.sub(" ", _HIDDEN.sub(" ", text)))
     return one_line(text[: _BLANKS * limit])[:limit]
 
