@@ -18,6 +18,7 @@ _EVENT = frozenset(
         *("service_tier", "system_fingerprint", "obfuscation", "p"),
     }
 )
+_WANTED = ("choices", "usage", "model", "provider", "id")
 _CHOICE = frozenset({"index", "delta", "finish_reason", "logprobs"})
 _EMPTY = frozenset({"reasoning", "reasoning_content", "refusal", "tool_calls", "function_call"})
 _DELTA = frozenset({"role", "content"}) | _EMPTY
@@ -28,18 +29,19 @@ _REASONS = frozenset({None, "stop", "length", "content_filter", "tool_calls", "f
 
 def common_chunk(event: dict[str, Any]) -> ChatChunk | None:
     """Return the chunk of an event of one choice, in which a text is all that may come; or None."""
-    choices = event.get("choices")
-    if type(choices) is not list or len(choices) != 1 or not event.keys() <= _EVENT:
+    choices, usage, model, provider, id_ = map(event.get, _WANTED)
+    if type(choices) is not list or len(choices) != 1 or not _EVENT.issuperset(event):
         return None
     choice = choices[0]
-    if type(choice) is not dict or not choice.keys() <= _CHOICE:
+    if type(choice) is not dict or not _CHOICE.issuperset(choice):
         return None
-    delta, reason, usage = choice.get("delta"), choice.get("finish_reason"), event.get("usage")
-    if type(delta) is not dict or not delta.keys() <= _DELTA or any(map(delta.get, _EMPTY)):
+    delta, reason = choice.get("delta"), choice.get("finish_reason")
+    if type(delta) is not dict or not _DELTA.issuperset(delta):
+        return None
+    if not _EMPTY.isdisjoint(delta) and any(map(delta.get, _EMPTY)):
         return None
     content = delta.get("content")
-    names = model, provider, id_ = event.get("model"), event.get("provider"), event.get("id")
-    if not _TEXT_OR_NONE.issuperset(map(type, (content, reason, *names))):
+    if not _TEXT_OR_NONE.issuperset(map(type, (content, reason, model, provider, id_))):
         return None
     if reason not in _REASONS or (usage is not None and type(usage) is not dict):
         return None

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from async_copilot import CopilotClient, content_deltas
 
-from .contestants import PROMPT, Contestant, Read, Sink, session
+from .contestants import PROMPT, Contestant, Read, Sink, SmallReceives, session
 
 __all__ = ["OURS"]
 
@@ -20,7 +20,8 @@ async def deltas(url: str) -> AsyncIterator[Read]:
                 if text and (pause := sink(text)) is not None:
                     await pause
 
-    async with session(url, read_bufsize=2**16) as post:
+    # The caller's session, so the same one as the floor's.
+    async with session(url, SmallReceives, read_bufsize=2**16) as post:
         yield read
 
 
