@@ -233,7 +233,7 @@ class Answer:
         said = copy.copy(self._said)
         said.conversation = None
         kept = {name: self.__dict__[name] for name in Answer().__dict__}
-        return Answer, (), kept | {"_merged": said, "headers": {}}
+        return Answer, (), kept | {"_merged": said, "_held": [], "headers": {}}
 
     def __repr__(self) -> str:
         text = self.text
