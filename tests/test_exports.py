@@ -36,7 +36,7 @@ ORDER = [
     *("wire.content", "wire.chat", "wire.common", "wire.halves", "wire.heard"),
     *("wire.pieces", "wire.fields", "wire.arguments", "wire.calls", "wire.choice", "wire.merged"),
     *("wire.asked", "wire.answer"),
-    *("wire.plain", "wire.deltas"),
+    *("wire.plain", "wire.events", "wire.deltas"),
     *("wire.history", "wire.transcript", "wire.server_memory", "wire.unshared"),
     *("wire.think", "wire.think_deltas", "wire.media", "wire.schema"),
     # all that touches aiohttp, sockets or time

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
 from typing import Any
 from unittest import mock
 
@@ -40,7 +39,6 @@ from async_copilot.errors import (
     StreamError,
     UnexpectedContentError,
 )
-from async_copilot.wire import deltas
 from async_copilot.wire.answer import End
 from async_copilot.wire.chat import read_chunks
 from async_copilot.wire.deltas import DeltaDecoder
@@ -299,12 +297,9 @@ def test_deeply_nested_fields_are_read() -> None:
     assert decode([plain, plain, plain + ENDS]).texts == ["a", "a", "a"]
 
 
-def counting(reads: list[int]) -> Callable[..., Any]:
-    def read(event: dict[str, Any], *, several: bool) -> Any:
-        reads.append(1)
-        return read_chunks(event, several=several)
-
-    return read
+def counted() -> Any:
+    """Count the events that are read one by one, the exact way."""
+    return mock.patch.object(DeltaDecoder, "read", autospec=True, side_effect=DeltaDecoder.read)
 
 
 @pytest.mark.parametrize("changing", [False, True], ids=["alike", "with a field that changes"])
@@ -312,12 +307,11 @@ def counting(reads: list[int]) -> Callable[..., Any]:
 def test_the_short_cuts_are_taken(changing: bool, at_once: int) -> None:
     events = [said(str(n), obfuscation=str(n * changing)) for n in range(1000)]
     blocks = [b"".join(events[at : at + at_once]) for at in range(0, 1000, at_once)]
-    reads: list[int] = []
-    with mock.patch.object(deltas, "read_chunks", counting(reads)):
+    with counted() as reads:
         decoded = decode([*blocks, ENDS])
     assert decoded.texts == [str(n) for n in range(1000)]
     assert decoded.events == 1001
-    assert len(reads) < 3 * at_once + 10
+    assert 0 < reads.call_count < 3 * at_once + 10
 
 
 def test_what_repeats_is_learned_once() -> None:
@@ -328,11 +322,14 @@ def test_what_repeats_is_learned_once() -> None:
 
 def test_what_never_repeats_is_not_learned_for_ever() -> None:
     """A try to learn costs as much as reading the event; four in a row must do."""
-    events = [said(str(n), id=f"id{n}") for n in range(1000)]
-    reads: list[int] = []
-    with mock.patch.object(deltas, "read_chunks", counting(reads)):
+    events = [said(str(n), x=n) for n in range(1000)]
+    with (
+        counted() as reads,
+        mock.patch.object(PlainDelta, "learn", wraps=PlainDelta.learn) as learn,
+    ):
         assert len(decode(events).texts) == 1000
-    assert len(reads) < 1100
+    assert reads.call_count == 1000
+    assert learn.call_count == 4
 
 
 # ------------------------------------------------------------------ any bytes at all
