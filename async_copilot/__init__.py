@@ -135,9 +135,7 @@ if not TYPE_CHECKING:  # pragma: no branch  # a type checker shall see that othe
     def __getattr__(name):
         from importlib import import_module  # noqa: PLC0415  # see above
 
-        # Nearly every program asks for the client, and few for the models, which stand before it.
-        homes = ["client"] if name == "CopilotClient" else _HOMES.split()
-        for home in homes if name in __all__ else ():
+        for home in _HOMES.split() if name in __all__ else ():
             module = import_module(f"{__name__}.{home}")
             if name in module.__all__:
                 value = getattr(module, name)

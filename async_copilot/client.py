@@ -6,12 +6,14 @@ import platform
 from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Never, NoReturn, Self
+from typing import Any, Never, NoReturn, Self
 
 import aiohttp
 from yarl import URL
 
+from .conversation import Conversation
 from .errors import ClientClosedError
+from .models import Model, Provider, fetch_list, list_url, read_models, read_providers
 from .observer import Observer
 from .options import (
     UNSET,
@@ -38,10 +40,6 @@ from .wire.history import Message
 from .wire.request import Messages, request_body, request_messages
 from .wire.sse import MAX_EVENT_BYTES
 from .wire.unshared import unshared as apart
-
-if TYPE_CHECKING:
-    from .conversation import Conversation
-    from .models import Model, Provider
 
 __all__ = ["DEFAULT_BASE_URL", "CopilotClient"]
 
@@ -257,8 +255,6 @@ class CopilotClient:
         **options: Any,
     ) -> Conversation:
         """Return a Conversation on this client; see there for the options."""
-        from .conversation import Conversation  # noqa: PLC0415  # for those who use it
-
         return Conversation(self, memory=memory, system=system, **options)
 
     async def models(self, *, provider: str | None = None) -> list[Model]:
@@ -269,20 +265,14 @@ class CopilotClient:
         Raises what stream() and entering it raise, NotFoundError among them, with the same
         clocks and retries; UnexpectedContentError where the answer is not a list.
         """
-        from .models import read_models  # noqa: PLC0415  # for those who use it
-
         names = ("models",) if provider is None else ("api", provider, "models")
         return read_models(await self._list(*names))
 
     async def providers(self) -> list[Provider]:
         """Return the providers of a g4f server; other servers have no such list (404)."""
-        from .models import read_providers  # noqa: PLC0415  # for those who use it
-
         return read_providers(await self._list("providers"))
 
     async def _list(self, *names: str) -> list[dict[str, Any]]:
-        from .models import fetch_list, list_url  # noqa: PLC0415  # for those who use it
-
         url = list_url(self._address.url, *names)
         asked = request_info({}, server=place(url), size=0)
         exchange = self._exchange(

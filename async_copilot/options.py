@@ -82,10 +82,6 @@ def _is_count(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _is_positive(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
-
-
 def _is_session(value: object) -> bool:
     # Not isinstance: doubles and wrappers of a session do as well, as long as they can post.
     return not isinstance(value, type) and callable(getattr(value, "post", None))
@@ -124,13 +120,13 @@ _RULES: dict[str, tuple[Callable[[object], bool], str]] = {
     "session": (_is_session, "an aiohttp.ClientSession"),
     "timeouts": (lambda value: isinstance(value, Timeouts), "such as Timeouts(total=30)"),
     "max_retries": (_is_count, "a whole number, 0 for no retries"),
-    "max_event_bytes": (_is_positive, "a whole number above 0"),
+    "max_event_bytes": (lambda value: _is_count(value) and bool(value), "a whole number above 0"),
     "strict": (_is_truth, "True or False"),
     "headers": (lambda value: isinstance(value, Mapping), 'a dict such as {"X-Team": "us"}'),
     "max_connections": (_is_count, "a whole number, 0 for no limit"),
     "observer": (lambda value: isinstance(value, Observer), "an instance of an Observer"),
     "ssl": (_is_tls, "an ssl.SSLContext for clients, an aiohttp.Fingerprint, True or False"),
-    "n": (_is_positive, "the n of the request, 1 or more"),
+    "n": (lambda value: _is_count(value) and bool(value), "the n of the request, 1 or more"),
     "response": (_is_response, "an open response: async with session.post(...) as response"),
     "reply": (_is_fillable, "a fresh Reply()"),
     "unshared": (_is_truth, "True or False"),

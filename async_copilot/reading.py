@@ -68,6 +68,7 @@ class Reading:
     over: no further block can change the answer: conclude() is next.
     left: everything was given back; nothing of the reply changes any more.
     n: choices that the request asked for.
+    unseen: nobody has the reply, unless an error brings it.
     reply: what the deltas add up to. It lets go of its reading when it is left, or the
         two would be a cycle, which only the garbage collector undoes.
     """
@@ -90,6 +91,7 @@ class Reading:
         "_started",
         "_strict",
         "_timing",
+        "_unseen",
         "block",
         "left",
         "over",
@@ -108,6 +110,7 @@ class Reading:
         observer: Observer | None = None,
         settle: Settle | None = None,
         split_think: bool = False,
+        unseen: bool = False,
     ) -> None:
         reply.begin()
         self.reply = reply
@@ -119,6 +122,7 @@ class Reading:
         self._observer = observer
         self._settle = settle
         self._split_think = split_think
+        self._unseen = unseen
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._decoder = self._new_decoder()
@@ -298,6 +302,12 @@ class Reading:
             self._body.fail(failure)
         return again
 
+    def _absorb(self) -> None:
+        """Add up what was told."""
+        for chunk in self._decoder.told:
+            self.reply.absorb(chunk)
+        self._decoder.told.clear()
+
     def stop_clock(self, *, silent: bool = False) -> None:
         """The caller works now. silent: no byte came, but a batch of text is due."""
         if silent:
@@ -307,9 +317,9 @@ class Reading:
     def _note(self, decoder: DeltaDecoder, items: list[Any]) -> None:
         """Update the clocks and the timing after a block."""
         reply, body = self.reply, self._body
-        if decoder.told:
-            reply.hold(decoder.told)
-            decoder.told.clear()
+        # At its end a reply that nobody sees is added up for an error alone; see _completed().
+        if decoder.told and not (self.over and self._unseen):
+            self._absorb()
         if decoder.progress:
             body.clock.progress(body.arrived)
             reply.timing.last_chunk = now = body.arrived - self._started
@@ -369,6 +379,7 @@ class Reading:
 
     def _completed(self, failure: CopilotError) -> CopilotError:
         """Put what is known into an error, and return it."""
+        self._absorb()
         complete_error(failure, self.reply, self._loop.time() - self._started)
         self._source.mask(failure)
         return failure

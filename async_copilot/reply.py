@@ -89,8 +89,8 @@ def _reading_of(
 ) -> Reading:
     """Return the reading of a response of the caller's; raise for options that cannot work."""
     check_options(response=response, reply=reply, timeouts=timeouts, **options)
-    reply = reply or Reply(keep_text=False)
-    reading = Reading(BorrowedResponse(response, timeouts), reply, **options)
+    unseen, reply = reply is None, reply or Reply(keep_text=False)
+    reading = Reading(BorrowedResponse(response, timeouts), reply, unseen=unseen, **options)
     reply.request = request_info({}, server="", size=0)
     return reading
 

@@ -34,7 +34,7 @@ ORDER = [
         "wire.form",
     ),
     *("wire.content", "wire.chat", "wire.common", "wire.halves", "wire.heard"),
-    *("wire.pieces", "wire.fields", "wire.arguments", "wire.calls", "wire.choice", "wire.merged"),
+    *("wire.pieces", "wire.fields", "wire.arguments", "wire.calls", "wire.choice"),
     *("wire.asked", "wire.answer"),
     *("wire.plain", "wire.events", "wire.deltas"),
     *("wire.history", "wire.transcript", "wire.server_memory", "wire.unshared"),

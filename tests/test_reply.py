@@ -7,6 +7,8 @@ import inspect
 
 import aiohttp
 import pytest
+from fault_script import SSE, chunk, event
+from fault_server import FaultServer
 
 from async_copilot import (
     ClientClosedError,
@@ -14,6 +16,7 @@ from async_copilot import (
     End,
     Reply,
     ReplyInUseError,
+    StreamError,
     content_deltas,
 )
 from async_copilot.fake_server import FakeAnswer, FakeServer, Stall
@@ -95,6 +98,20 @@ async def test_a_reply_is_filled_once() -> None:
         assert (reply.end, reply.text) == (End.COMPLETE, "".join(texts))
         with pytest.raises(ReplyInUseError, match="filled once"):
             await anext(content_deltas(response, reply=reply))
+
+
+async def test_an_error_of_content_deltas_brings_all_that_was_told() -> None:
+    told = {"choices": [], "model": "m", "usage": {"total_tokens": 3}}
+    async with (
+        FaultServer((SSE, chunk(event(told) + event({"error": {"message": "no"}})))) as server,
+        aiohttp.ClientSession() as session,
+        session.post(f"{server.url}/chat/completions", json={}) as response,
+    ):
+        with pytest.raises(StreamError) as caught:
+            await anext(content_deltas(response))
+    reply = caught.value.reply
+    assert reply is not None
+    assert (reply.model, reply.usage, reply.end) == ("m", told["usage"], End.ERROR)
 
 
 def test_content_deltas_is_an_async_generator_function() -> None:

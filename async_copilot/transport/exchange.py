@@ -120,7 +120,7 @@ class Exchange:
         self._number = number
         self._spent = 0.0  # seconds of Timeouts.total
         self._clock: Watchdog | None = None  # of the last wait for the server, or the gate
-        self._delivery: Delivery | None = None  # of a request that has no answer yet
+        self._delivery: Delivery | None = None  # of the last request, until it is answered
         self._aborted: CopilotError | None = None
         self._woken: asyncio.Event | None = None  # ends the pause under way
 
@@ -162,6 +162,8 @@ class Exchange:
             await gate.wait(clock)
         finally:
             self._spent = clock.spent
+        if self._aborted is not None:  # when the gate had let it through already
+            raise self._aborted
 
     def _stale(self, error: CopilotError) -> bool:
         """True where the connection, not the server, is what failed."""
@@ -205,9 +207,13 @@ class Exchange:
         """Wait before another attempt. Raises what abort() was given meanwhile."""
         self._spent += seconds
         self._woken = asyncio.Event()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), seconds)
-        self._woken = None
+        if self._aborted is not None:
+            self._woken.set()
+        try:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._woken.wait(), seconds)
+        finally:
+            self._woken = None
         if self._aborted is not None:
             raise self._aborted
 

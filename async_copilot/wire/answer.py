@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import copy
 import enum
 from collections import deque
 from collections.abc import Mapping, MutableSequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 from .asked import NOTHING_ASKED
 from .chat import ChatChunk
-from .choice import Choice, ToolCall
-from .merged import Merged
+from .choice import Choice, Gathering, ToolCall
+from .fields import FIRST, Fields, merged_usage
 
 __all__ = ["Answer", "End", "Timing"]
 
 _NOWHERE: deque[str] = deque(maxlen=0)  # for text that is not kept
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_FEW = 4  # chunks that are held; an event takes a kilobyte or two
+
+# Fields of an event with a place of their own, and (obfuscation, p) padding, which hides how
+# long a text is. g4f's handle of the conversation is a secret, and no part of a completion.
+_ELSEWHERE = frozenset(
+    {
+        *("choices", "usage", "conversation", "error", "id", "model", "object"),
+        *("obfuscation", "p", "base_resp"),
+    }
+)
 
 
 class End(enum.Enum):
@@ -80,6 +85,10 @@ class Timing:
 class Answer:
     """Everything an answer has said so far, and how it ended.
 
+    model, provider, id: as the first chunk that names them does.
+    usage: the server's own object (token counts), the last one it sent; a count that
+        a later one leaves out, or gives as zero, stays.
+    conversation: g4f's handle of the conversation, opaque; in no repr and no pickle.
     end: None while the answer is under way.  skipped: how many malformed lines.
     remembered: of a conversation's turn, whether the server knew the turns before, from
         its own conversation or from a transcript. False when it went on
@@ -94,78 +103,58 @@ class Answer:
 
     def __init__(self, *, keep_text: bool = True) -> None:
         self._keep_text = keep_text
-        self._held: list[ChatChunk] = []
-        self._merged: Merged | None = None
+        self.model: str | None = None
+        self.provider: str | None = None
+        self.id: str | None = None
+        self.usage: dict[str, Any] | None = None
+        self.conversation: dict[str, Any] | None = None
         self.end: End | None = None
         self.skipped = 0
         self.remembered: bool | None = None
         self.left_out: tuple[str, ...] = ()
         self.status: int | None = None
-        self.headers: Mapping[str, str] = _NO_HEADERS
+        self.headers: Mapping[str, str] = {}
         self.request_id: str | None = None
         self.request = NOTHING_ASKED
         self.timing = Timing()
+        self._first = Gathering()
+        self._others: dict[int, Gathering] | None = None  # most answers have one choice
+        self._about: Fields | None = None
 
     @property
     def text(self) -> str:
         """The text of choice 0, as far as it was handed out."""
-        return "" if self._merged is None else str(self._merged.first.text)
+        return str(self._first.text)
 
     @property
     def reasoning(self) -> str:
         """The reasoning of choice 0, which is never part of the text."""
-        return str(self._said.first.reasoning)
+        return str(self._first.reasoning)
 
     @property
     def refusal(self) -> str:
-        return str(self._said.first.refusal)
+        return str(self._first.refusal)
 
     @property
     def tool_calls(self) -> list[ToolCall]:
-        said = self._said
-        return said.first.tool_calls(said.name)
+        return self._first.tool_calls(self._name)
 
     @property
     def finish_reason(self) -> str | None:
         """As the server gave it, never invented; the last one, where it gave several."""
-        return self._said.first.finish_reason
+        return self._first.finish_reason
 
     @property
     def logprobs(self) -> dict[str, Any] | None:
         """The log probabilities of choice 0, of all its tokens; None where none were asked for."""
-        found = self._said.first.logprobs
+        found = self._first.logprobs
         return None if found is None else found.plain()
-
-    @property
-    def model(self) -> str | None:
-        """As the first chunk that names it does; so are provider and id."""
-        return self._said.model
-
-    @property
-    def provider(self) -> str | None:
-        return self._said.provider
-
-    @property
-    def id(self) -> str | None:
-        return self._said.id
-
-    @property
-    def usage(self) -> dict[str, Any] | None:
-        """The server's own object (token counts), the last one it sent.
-
-        A count that a later one leaves out, or gives as zero, stays.
-        """
-        return self._said.usage
-
-    @property
-    def conversation(self) -> dict[str, Any] | None:
-        """g4f's handle of the conversation, opaque; in no repr and no pickle."""
-        return self._said.conversation
 
     @property
     def choices(self) -> list[Choice]:
         """Every choice, by index."""
-        return self._said.choices()
+        name = self._name
+        return [choice.freeze(index, name) for index, choice in self._by_index()]
 
     @property
     def message(self) -> dict[str, Any]:
@@ -176,8 +165,7 @@ class Answer:
         without gets here, and arguments ("{}" for none). What of it goes back in a
         history is Conversation's business: some servers demand fields that others refuse.
         """
-        said = self._said
-        return said.first.message(said.name)
+        return self._first.message(self._name)
 
     @property
     def completion(self) -> dict[str, Any]:
@@ -186,41 +174,71 @@ class Answer:
         The same as ``stream=False`` gives. fields.py says how the chunks are merged. Padding
         (``obfuscation``) and g4f's ``conversation``, a secret, are left out.
         """
-        return self._said.completion()
+        name = self._name
+        about = {} if self._about is None else self._about.plain()
+        groq = about.pop("x_groq", None)
+        if isinstance(groq, dict):  # its usage has its place
+            about |= (
+                {"x_groq": rest} if (rest := {k: groq[k] for k in groq if k != "usage"}) else {}
+            )
+        return {
+            "id": self.id,
+            "object": "chat.completion",
+            "created": about.pop("created", None),
+            "model": self.model,
+            **about,
+            "choices": [choice.completion(index, name) for index, choice in self._by_index()],
+            "usage": self.usage,
+        }
 
     @property
-    def _said(self) -> Merged:
-        """All chunks so far, merged."""
-        if self._merged is None:
-            self._merged = Merged()
-        if self._held:
-            for chunk in self._held:
-                self._merged.add(chunk)
-            self._held.clear()
-        return self._merged
+    def _name(self) -> str:
+        """What tells this answer from others."""
+        created = None if self._about is None else self._about.get("created")
+        return f"{self.id} {created}"
+
+    def _by_index(self) -> list[tuple[int, Gathering]]:
+        return sorted([(0, self._first), *(self._others or {}).items()])
 
     def absorb(self, chunk: ChatChunk) -> None:
         """Add a chunk, except the text of choice 0, which counts when it is handed out."""
-        self._said.add(chunk)
+        if chunk.plain:
+            return
+        choice = self._choice(chunk.index) if chunk.index else self._first
+        choice.add(chunk)
+        if self.model is None:
+            self.model = chunk.model
+        if self.provider is None:
+            self.provider = chunk.provider
+        if self.id is None:
+            self.id = chunk.id
+        if chunk.usage:
+            self.usage = merged_usage(self.usage, chunk.usage)
+        event, choices = chunk.raw, chunk.raw.get("choices")
+        # Of several choices the first one speaks for what stands beside them.
+        if not isinstance(choices, list) or len(choices) < 2 or _is_first(chunk, choices):
+            if self._about is None:
+                self._about = Fields(pieces=False)
+            self._about.add(event, skip=_ELSEWHERE, first=FIRST)
+        handle = event.get("conversation")
+        if isinstance(handle, dict) and handle:
+            self.conversation = handle
 
-    def hold(self, chunks: list[ChatChunk]) -> None:
-        """Add chunks that nobody else has; a few of them are merged when somebody asks."""
-        self._held += chunks
-        if len(self._held) > _FEW:
-            self.compact()
+    def _choice(self, index: int) -> Gathering:
+        """Return a choice other than the first, made when it is first spoken of."""
+        others = self._others = self._others or {}
+        if index not in others:
+            others[index] = Gathering()
+        return others[index]
 
     @property
     def pieces(self) -> MutableSequence[str]:
         """Where the text of choice 0 goes, piece by piece, when it is handed out."""
-        if not self._keep_text:
-            return _NOWHERE
-        if self._merged is None:
-            self._merged = Merged()
-        return self._merged.first.text
+        return self._first.text if self._keep_text else _NOWHERE
 
     def compact(self) -> None:
-        """Merge what is held, join the pieces that have come: as they are they take more memory."""
-        self._said.first.text.compact()
+        """Join the pieces that have come; many small ones take more memory."""
+        self._first.text.compact()
 
     def begin_again(self) -> None:
         """Forget what was said, for a request that is sent again; the timing stays."""
@@ -230,10 +248,8 @@ class Answer:
         self.__dict__.update(fresh.__dict__)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        said = copy.copy(self._said)
-        said.conversation = None
         kept = {name: self.__dict__[name] for name in Answer().__dict__}
-        return Answer, (), kept | {"_merged": said, "_held": [], "headers": {}}
+        return Answer, (), kept | {"conversation": None, "headers": {}}
 
     def __repr__(self) -> str:
         text = self.text
@@ -242,3 +258,9 @@ class Answer:
             f"<{type(self).__name__} end={self.end and self.end.name} text={shown!r} "
             f"finish_reason={self.finish_reason!r}>"
         )
+
+
+def _is_first(chunk: ChatChunk, choices: list[Any]) -> bool:
+    """True for the chunk of the first one of its event's choices."""
+    first = next((choice for choice in choices if isinstance(choice, dict)), None)
+    return first is chunk.choice or first is None

@@ -179,7 +179,7 @@ def _read_choice(event: dict[str, Any], choice: dict[str, Any], index: int) -> C
     usage = event.get("usage")
     if "x_groq" in event or "usage" in choice:
         usage = _usage_of(usage, event.get("x_groq"), choice.get("usage"))
-    return ChatChunk(  # by place, since this is on the way of every chunk
+    return ChatChunk(  # by place, since this is on the way of many chunks
         content,
         reasoning,
         "" if refusal is None else read_text(refusal),

@@ -40,8 +40,8 @@ def common_chunk(event: dict[str, Any]) -> ChatChunk | None:
         return None
     if not _EMPTY.isdisjoint(delta) and any(map(delta.get, _EMPTY)):
         return None
-    content = delta.get("content")
-    if not _TEXT_OR_NONE.issuperset(map(type, (content, reason, model, provider, id_))):
+    content, refusal = delta.get("content"), delta.get("refusal")
+    if not _TEXT_OR_NONE.issuperset(map(type, (content, refusal, reason, model, provider, id_))):
         return None
     if reason not in _REASONS or (usage is not None and type(usage) is not dict):
         return None

@@ -227,7 +227,7 @@ class DeltaDecoder(EventReader):
         """The same as chunks."""
         return list(self._rest(at_end=at_end))
 
-    # -------------------------------------------------------------- the exact way
+    # -------------------------------------------------------------- an event at a time
 
     def _texts(self, chunks: Iterable[ChatChunk], texts: list[str]) -> list[str]:
         for chunk in chunks:

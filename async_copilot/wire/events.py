@@ -40,6 +40,9 @@ class EventReader:
 
     n: choices the request asked for.
 
+    What a plain delta looks like is learned by DeltaDecoder, and forgotten here as soon as an
+    event says something else.
+
     failure:  the error to raise once the deltas before it were handed out.
     done:     [DONE] was seen, and vouches for the answer; what follows it is ignored.
     ended:    no later event can change the answer.
@@ -99,9 +102,10 @@ class EventReader:
         odd = bool(self._halves)
         try:
             if type(event) is dict:
-                chunk = None if odd or name == "error" else self._take_common(event)
+                chunk = None if odd or name == "error" else self._common(event)
                 if chunk is not None:
-                    return [chunk]
+                    self.events += 1
+                    return self._note([chunk], event, data)
             else:
                 odd = True
                 event = self._read_oddly(data, name)
@@ -120,19 +124,9 @@ class EventReader:
         except MalformedDataError as error:
             return self._malformed(error, name)
 
-    def _take_common(self, event: dict[str, Any]) -> ChatChunk | None:
+    def _common(self, event: dict[str, Any]) -> ChatChunk | None:
         """Read an event of the commonest form, in which there is no failure to look for."""
-        heard = self._heard
-        chunk = None if heard.several else common_chunk(event)
-        if chunk is None:
-            return None
-        self.events += 1
-        heard.progress = False
-        chunk = heard.note(chunk)
-        self.progress = self.progress or heard.progress
-        if self._plain is not None and (chunk.finish_reason or not self._plain.agrees_with(event)):
-            self._plain = None
-        return chunk
+        return None if self._heard.several else common_chunk(event)
 
     def _read_oddly(self, data: Bytes | str, name: str) -> dict[str, Any] | None:
         """Return what orjson does not read as an object; None for [DONE] and for nothing."""
@@ -155,29 +149,36 @@ class EventReader:
         if len(chunks) > 1 and not heard.several:
             heard.several = True
             self._plain = None
-        if not chunks[0].choice:
-            self._first = self._first or (event, excerpt(shown))
-        else:
+        chunks = self._note(chunks, event, shown)
+        for chunk in chunks:
+            error = choice_error(chunk.choice)
+            if error or (chunk.finish_reason and names_failure(chunk.finish_reason)):
+                self._fail_choice(chunk, error, shown)
+        return chunks
+
+    def _note(
+        self, chunks: list[ChatChunk], event: dict[str, Any], shown: Bytes | str
+    ) -> list[ChatChunk]:
+        """Take note of what an event says; return its chunks, without what they only repeat."""
+        heard = self._heard
+        if chunks[0].choice:
             heard.progress = False
             chunks = list(map(heard.note, chunks))
             self.progress = self.progress or heard.progress
-        finished = False
-        for chunk in chunks:
-            error = choice_error(chunk.choice)
-            finished = finished or bool(chunk.finish_reason)
-            if error or (chunk.finish_reason and names_failure(chunk.finish_reason)):
-                self._fail_choice(chunk, error, shown)
-        # After a finish reason text comes so seldom that its form is not worth comparing.
-        if self._plain is not None and (finished or not self._plain.agrees_with(event)):
-            self._plain = None
+        else:
+            self._first = self._first or (event, excerpt(shown))
+        if self._plain is not None:
+            # After a finish reason text comes so seldom that its form is not worth comparing.
+            finished = any(chunk.finish_reason for chunk in chunks)
+            if finished or not self._plain.agrees_with(event):
+                self._plain = None
         return chunks
 
     def _end(self) -> None:
         """[DONE]: the answer is over, if there was one."""
         self._over = True
         self.done = not self._heard.first_is_mute
-        if self._first is not None:
-            self._check_for_a_choice()
+        self._check_for_a_choice()
 
     def _check_for_a_choice(self) -> None:
         """Fail where events came and none had a choice, which is not an answer at all."""

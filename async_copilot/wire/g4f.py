@@ -96,9 +96,9 @@ def unknown_provider(message: str) -> str | None:
 
 def near_name(wanted: str, names: Iterable[str]) -> str | None:
     """Return the name that was most likely meant, or None."""
-    known = {name.lower(): name for name in names}
     import difflib  # noqa: PLC0415  # for this failure alone
 
+    known = {name.lower(): name for name in names}
     near = difflib.get_close_matches(wanted.lower(), known, n=1, cutoff=0.6)
     return known[near[0]] if near else None
 

@@ -1,7 +1,7 @@
 """The short cuts for text deltas that say nothing new but their text. No I/O.
 
 Nearly all of a stream is made of them. No short cut skips a rule: each proves that the
-exact way (deltas) would have given the same, and otherwise hands over to it.
+exact way (events) would have given the same, and otherwise hands over to it.
 """
 
 from __future__ import annotations

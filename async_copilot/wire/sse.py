@@ -160,9 +160,8 @@ class SSEDecoder:
         if not cut:
             self._tail += block
             return b""
-        lines = self._take_tail(block[:cut]) if self._tail else block[:cut]
-        if cut < len(block):
-            self._tail += block[cut:]
+        lines = self._take_tail(block[:cut])
+        self._tail += block[cut:]
         return lines
 
     def interpret(self, lines: Bytes) -> list[ServerSentEvent]:

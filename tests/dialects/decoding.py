@@ -49,7 +49,7 @@ class _ExactDecoder(DeltaDecoder):
         self.progress = False
         return self._texts(self._events(self._lines(block)), [])
 
-    def _take_common(self, _event: dict[str, Any]) -> None:
+    def _common(self, _event: dict[str, Any]) -> None:
         return None
 
 

@@ -51,39 +51,6 @@ def test_a_fresh_answer_says_nothing() -> None:
     assert fresh.message == {"role": "assistant", "content": ""}
 
 
-@pytest.mark.parametrize("count", [1, 4, 5, 40])
-def test_chunks_that_are_held_are_in_whatever_is_asked_for(count: int) -> None:
-    held, chunks = (
-        Answer(),
-        [
-            ChatChunk(reasoning=f"{number} ", finish_reason="stop", usage={"n": number}, id="c")
-            for number in range(1, count + 1)
-        ],
-    )
-    held.hold(chunks)
-    whole = answer(*chunks)
-    for asked in ("reasoning", "finish_reason", "usage", "id", "choices", "message", "completion"):
-        other = Answer()
-        other.hold(chunks)
-        assert getattr(other, asked) == getattr(held, asked) == getattr(whole, asked)
-    assert pickle.loads(pickle.dumps(held)).usage == {"n": count}  # noqa: S301  # our own
-
-
-def test_what_is_held_comes_before_what_is_absorbed_then() -> None:
-    whole = Answer()
-    whole.hold([ChatChunk(reasoning="a"), ChatChunk(reasoning="b")])
-    whole.absorb(ChatChunk(reasoning="c"))
-    whole.hold([ChatChunk(reasoning="d")])
-    assert whole.reasoning == "abcd"
-
-
-def test_a_shallow_copy_and_its_original_hold_chunks_of_their_own() -> None:
-    whole = Answer()
-    other = copy.copy(whole)
-    whole.hold([ChatChunk(id="mine")])
-    assert (whole.id, other.id) == ("mine", None)
-
-
 def test_the_text_of_choice_0_is_not_absorbed_but_handed_out() -> None:
     """Reply adds a delta when its reader gets it, so that text is what was seen."""
     whole = answer(ChatChunk("a", index=0), ChatChunk("b", index=1))
@@ -106,7 +73,7 @@ def test_pieces_without_end_take_no_object_each() -> None:
     for number in range(5000):
         whole.absorb(ChatChunk(reasoning=str(number % 10), index=1))
         whole.absorb(ChatChunk(str(number % 10), index=1))
-    one = whole._said._others[1]
+    one = whole._others[1]
     for text in (one.text, one.reasoning):
         assert len(text) < 5000 / 10
     assert whole.choices[1].text == whole.choices[1].reasoning == "0123456789" * 500
@@ -343,6 +310,6 @@ def test_starting_over_keeps_the_timing_of_the_retries_and_nothing_else() -> Non
     whole.begin_again()
     assert whole.timing is timing
     assert (timing.retries, timing.waits, timing.headers) == (1, [0.5], None)
-    timing_aside = {**whole.__dict__, "timing": None}
-    assert timing_aside == {**Answer().__dict__, "timing": None}
+    timing_aside = {**whole.__dict__, "timing": None, "_first": None}
+    assert timing_aside == {**Answer().__dict__, "timing": None, "_first": None}
     assert whole.choices == Answer().choices
