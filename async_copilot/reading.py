@@ -30,7 +30,7 @@ COMPACT_EVERY = 16  # plain deltas that come alone; joining costs more than a li
 
 Item = TypeVar("Item", str, ChatChunk)
 
-Settle: TypeAlias = "Callable[[Reply, CopilotError | None], object]"
+Settle: TypeAlias = Callable[["Reply", CopilotError | None], object]
 """Called once with a reply that is over, and what it failed with or None."""
 
 

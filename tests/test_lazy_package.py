@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import subprocess
 import sys
+import typing
 from importlib import import_module
 from pathlib import Path
 
@@ -53,3 +55,12 @@ def test_a_type_checker_sees_the_names_where_they_are_loaded_from() -> None:
     for name, home in checked.items():
         found = next(module for module in modules if name in module.__all__)
         assert found.__name__ == f"async_copilot.{home}"
+
+
+@pytest.mark.parametrize("name", ["CopilotClient", "Conversation", "Reply", "Answer"])
+def test_the_types_of_public_methods_can_be_looked_up(name: str) -> None:
+    """Documentation tools and frameworks do so at run time."""
+    for method in vars(getattr(async_copilot, name)).values():
+        function = method.fget if isinstance(method, property) else method
+        if inspect.isfunction(function):
+            typing.get_type_hints(function)
