@@ -172,7 +172,7 @@ class Reading:
             else:
                 if self.left:  # meanwhile, by another task
                     body.close()
-                    raise self._why_left()
+                self._check()
                 self._take(body)
                 return body
 
@@ -271,8 +271,7 @@ class Reading:
         decode: Callable[[bytes], list[Item]],
         rest: Callable[..., list[Item]],
     ) -> list[Item]:
-        if self.left:  # by another task, while this one waited
-            raise self._why_left()
+        self._check()
         decoder = self._decoder
         if block:
             items = decode(block)
@@ -357,8 +356,7 @@ class Reading:
 
     async def conclude(self) -> None:
         """Say how the reply ended; raise where that is not a good end."""
-        if self.left:
-            raise self._why_left()
+        self._check()
         reply, decoder = self.reply, self._decoder
         failure = self._failure or decoder.failure
         if failure is not None:
@@ -384,9 +382,10 @@ class Reading:
         self._source.mask(failure)
         return failure
 
-    def _why_left(self) -> CopilotError:
-        """Return the error for whoever reads a reply that another task left."""
-        return self._failure or left_error()
+    def _check(self) -> None:
+        """Raise for a reply that another task left while this one waited."""
+        if self.left:
+            raise self._failure or left_error()
 
     def abort(self, failure: CopilotError) -> None:
         """Make the reader of the reply fail with failure, now or at the next read."""

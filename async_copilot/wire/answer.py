@@ -214,11 +214,9 @@ class Answer:
             self.id = chunk.id
         if chunk.usage:
             self.usage = merged_usage(self.usage, chunk.usage)
-        event, choices = chunk.raw, chunk.raw.get("choices")
-        # Of several choices the first one speaks for what stands beside them.
-        if not isinstance(choices, list) or len(choices) < 2 or _is_first(chunk, choices):
-            if self._about is None:
-                self._about = Fields(pieces=False)
+        event = chunk.raw
+        if _is_first_of(chunk, event.get("choices")):
+            self._about = self._about or Fields(pieces=False)
             self._about.add(event, skip=_ELSEWHERE, first=FIRST)
         handle = event.get("conversation")
         if isinstance(handle, dict) and handle:
@@ -260,7 +258,9 @@ class Answer:
         )
 
 
-def _is_first(chunk: ChatChunk, choices: list[Any]) -> bool:
-    """True for the chunk of the first one of its event's choices."""
+def _is_first_of(chunk: ChatChunk, choices: Any) -> bool:
+    """True for the first chunk of its event, which speaks for what stands beside the choices."""
+    if not isinstance(choices, list) or len(choices) < 2:
+        return True
     first = next((choice for choice in choices if isinstance(choice, dict)), None)
     return first is chunk.choice or first is None

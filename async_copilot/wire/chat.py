@@ -176,9 +176,6 @@ def _read_choice(event: dict[str, Any], choice: dict[str, Any], index: int) -> C
         reasoning = reasoning or read_reasoning(delta)
     refusal, finish_reason = get("refusal"), choice.get("finish_reason")
     model, provider, id_ = event.get("model"), event.get("provider"), event.get("id")
-    usage = event.get("usage")
-    if "x_groq" in event or "usage" in choice:
-        usage = _usage_of(usage, event.get("x_groq"), choice.get("usage"))
     return ChatChunk(  # by place, since this is on the way of many chunks
         content,
         reasoning,
@@ -186,7 +183,7 @@ def _read_choice(event: dict[str, Any], choice: dict[str, Any], index: int) -> C
         tool_call_deltas(delta) if get("tool_calls") or "function_call" in delta else (),
         None if finish_reason is None else _finish(finish_reason),
         index,
-        usage if usage and isinstance(usage, dict) else None,
+        _usage(event, choice),
         model if model and type(model) is str else None,
         provider if provider and type(provider) is str else None,
         id_ if id_ and type(id_) is str else None,
@@ -309,10 +306,15 @@ def _call_index(index: Any) -> int | None:
 # ------------------------------------------------------------------ usage
 
 
-def _usage_of(usage: Any, groq: Any, of_choice: Any) -> Any:
+def _usage(event: dict[str, Any], choice: dict[str, Any]) -> dict[str, Any] | None:
     """Return usage from its place, from Groq's ``x_groq``, or from the choice (Kimi)."""
-    elsewhere = (isinstance(groq, dict) and groq.get("usage"), of_choice)
-    return usage if _counts(usage) else next(filter(_counts, elsewhere), usage)
+    usage = event.get("usage")
+    if "x_groq" in event or "usage" in choice:
+        groq = event.get("x_groq")
+        elsewhere = (isinstance(groq, dict) and groq.get("usage"), choice.get("usage"))
+        if not _counts(usage):
+            usage = next(filter(_counts, elsewhere), usage)
+    return usage if usage and isinstance(usage, dict) else None
 
 
 def _counts(usage: Any) -> bool:

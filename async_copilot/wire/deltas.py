@@ -108,7 +108,7 @@ class DeltaDecoder(EventReader):
         self.progress = False
         self._alone = None
         lines = self._lines(block)
-        texts = None if self._plain is None else self._plain_texts(self._plain, lines)
+        texts = self._plain_texts(lines)
         if texts is None:
             payloads = plain_payloads(self._sse, lines)
             if payloads is None:
@@ -119,9 +119,10 @@ class DeltaDecoder(EventReader):
             self._alone = self._plain
         return texts
 
-    def _plain_texts(self, plain: PlainDelta, lines: Bytes) -> list[str] | None:
+    def _plain_texts(self, lines: Bytes) -> list[str] | None:
         """Return the texts of lines that are plain deltas and nothing else, or None."""
-        if self._halves or not self._sse.between_events:
+        plain = self._plain
+        if plain is None or self._halves or not self._sse.between_events:
             return None
         if isinstance(lines, bytearray) or len(lines) > self._max_event_bytes:
             return None
@@ -151,8 +152,7 @@ class DeltaDecoder(EventReader):
                 alike = []
             event, before = loads(payload), len(texts)
             chunks = self.read(payload, event)
-            if chunks:
-                self._texts(chunks, texts)
+            self._texts(chunks, texts)
             if self._over or self.failure is not None:
                 break
             # The newest one alone is an example: what it tells is what was told last.
@@ -219,8 +219,6 @@ class DeltaDecoder(EventReader):
 
     def rest_of_texts(self, *, at_end: bool) -> list[str]:
         """Return the last deltas; at_end says that the body is over."""
-        if self.ended and not self._halves:  # nearly always
-            return []
         return self._texts(self._rest(at_end=at_end), [])
 
     def rest_of_chunks(self, *, at_end: bool) -> list[ChatChunk]:

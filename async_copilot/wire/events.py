@@ -112,9 +112,7 @@ class EventReader:
                 if event is None:
                     return []
             self.events += 1
-            shown = data
-            if "conversation" in event:
-                shown = with_handle(event, data)
+            shown = with_handle(event, data)
             if name == "error" or not ERRORS.isdisjoint(event) or not event.get("choices"):
                 reported = read_error(event, named_error=name == "error")
                 if reported is not None:
@@ -130,9 +128,8 @@ class EventReader:
 
     def _read_oddly(self, data: Bytes | str, name: str) -> dict[str, Any] | None:
         """Return what orjson does not read as an object; None for [DONE] and for nothing."""
-        plainly_done = type(data) is bytes and data == b"[DONE]"
-        text = "" if len(data) > _LONGEST_WORD or plainly_done else excerpt(data).strip(_BLANKS)
-        if plainly_done or text == _DONE:
+        text = "" if len(data) > _LONGEST_WORD else excerpt(data).strip(_BLANKS)
+        if text == _DONE:
             self._end()
             return None
         if not text and name != "error" and not _without_blanks(data):

@@ -121,14 +121,10 @@ class Heard:
     @property
     def finished(self) -> bool:
         """True when every choice asked for has finished, and something was said."""
-        first = self._first
-        if first is None or not first.finished:
+        if not self.all_finished:
             return False
-        if self._others is None:  # nearly always
-            return self._n == 1 and first.spoke
         choices = self._all()
-        spoke = any(choice.spoke for choice in choices)
-        return spoke and len(choices) >= self._n and self.all_finished
+        return len(choices) >= self._n and any(choice.spoke for choice in choices)
 
     @property
     def all_finished(self) -> bool:
@@ -146,9 +142,7 @@ class Heard:
     def first_is_mute(self) -> bool:
         """True if choices came, but choice 0 has neither said anything nor finished."""
         first = self._first
-        if first is None:
-            return self._others is not None
-        return not (first.spoke or first.ever_finished)
+        return self.any_choice and (first is None or not (first.spoke or first.ever_finished))
 
     @property
     def goes_on(self) -> bool:
@@ -200,7 +194,7 @@ class Heard:
 
     def _begun(self, index: int) -> _Choice:
         """Return a choice that nothing was heard of before."""
-        if self._others is not None and len(self._all()) >= MAX_CHOICES:
+        if len(self._all()) >= MAX_CHOICES:
             raise malformed("", f"of an answer with more than {MAX_CHOICES} choices")
         choice = _Choice()
         if index:
