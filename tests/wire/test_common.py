@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from examples import examples
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from async_copilot.wire.chat import read_chunks
@@ -55,7 +55,9 @@ EVENT_NAMES = ("id", "model", "provider", "usage", "error", "x_groq", "conversat
 
 
 def some(*names: str) -> st.SearchStrategy[dict[str, Any]]:
-    return st.dictionaries(st.sampled_from(names), ODD, max_size=4)
+    """A field or two; of events with many odd ones hardly any is common."""
+    few = st.dictionaries(st.sampled_from(names), ODD, max_size=1)
+    return few | st.dictionaries(st.sampled_from(names), ODD, max_size=4)
 
 
 @pytest.mark.parametrize("event", [OPENAI, G4F, END], ids=["OpenAI's", "g4f's", "the last"])
@@ -64,6 +66,16 @@ def test_the_commonest_events_are_known(event: dict[str, Any]) -> None:
 
 
 @given(some(*EVENT_NAMES), some(*CHOICE_NAMES), some(*DELTA_NAMES))
+@example({}, {}, {"refusal": 0})
+@example({}, {}, {"reasoning": "x"})
+@example({}, {}, {"content": 1})
+@example({}, {"finish_reason": "error"}, {})
+@example({}, {"finish_reason": "null"}, {})
+@example({}, {"usage": {"a": 1}}, {})
+@example({}, {"message": {"content": "x"}}, {})
+@example({"x_groq": {"usage": {"a": 1}}}, {}, {})
+@example({"error": "x"}, {}, {"content": "x"})
+@example({"usage": [1], "id": 1}, {}, {"content": "x"})
 @examples(500)
 def test_a_common_event_is_read_as_any_other_and_holds_no_failure(
     event: dict[str, Any], choice: dict[str, Any], delta: dict[str, Any]
